@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 // auditFlags are the flags of the audit command.
@@ -179,15 +180,15 @@ func (f *auditFlags) print(out io.Writer, entries []operator.AuditEntry) error {
 	if f.csv {
 		return printAuditCSV(out, columns, entries)
 	}
-	shown := make([]tableColumn, len(columns))
+	shown := make([]table.Column, len(columns))
 	for i, c := range columns {
-		shown[i] = tableColumn{name: c.name, wideOnly: !c.narrow}
+		shown[i] = table.Column{Name: c.name, WideOnly: !c.narrow}
 	}
-	t := newTable(out, f.wide, shown...)
+	t := table.New(out, f.wide, shown...)
 	for _, e := range entries {
-		t.row(auditRow(columns, e)...)
+		t.Row(auditRow(columns, e)...)
 	}
-	return t.flush()
+	return t.Flush()
 }
 
 func auditRow(columns []auditColumn, e operator.AuditEntry) []string {

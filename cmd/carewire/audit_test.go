@@ -17,8 +17,8 @@ import (
 func TestAudit_ListsTheTrailAndRecordsThatItWasRead(t *testing.T) {
 	t.Parallel()
 	s := serve(t, postgrestest.DataDir(t))
-	id, ok := s.writeReport()
-	require.True(t, ok)
+	id, err := s.writeReport()
+	require.NoError(t, err)
 	status, _, err := s.do("doctor@demo.example", http.MethodGet, "/api/ehr/lab-reports/"+id, "")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status)

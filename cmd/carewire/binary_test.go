@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -80,7 +82,9 @@ func serve(t *testing.T, dataDir string, env ...string) *service {
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, s.out, s.log
 	require.NoError(t, s.cmd.Start())
 	t.Cleanup(s.stop)
-	require.Eventually(t, func() bool { return strings.Contains(s.out.String(), "The first scenario") }, 60*time.Second, 10*time.Millisecond, "%s", s.log)
+	// The banner arrives in pieces: only its last line shows that all of it is there.
+	last := "sleep 1; curl -s \"" + s.url + "/sandbox/messages?channel=email\"\n"
+	require.Eventually(t, func() bool { return strings.Contains(s.out.String(), last) }, 60*time.Second, 10*time.Millisecond, "%s", s.log)
 	return s
 }
 
@@ -153,17 +157,26 @@ func (s *service) do(as, method, path, body string) (int, string, error) {
 	return res.StatusCode, string(answer), err
 }
 
-// writeReport posts the banner's report as the doctor, and returns its ID if it was acknowledged.
-func (s *service) writeReport() (id string, ok bool) {
-	_, report, _ := strings.Cut(s.out.String(), "-d '")
+// writeReport posts the banner's report as the doctor, and returns its ID. The error of a report
+// that was not acknowledged has the status and the answer.
+func (s *service) writeReport() (id string, err error) {
+	_, report, ok := strings.Cut(s.out.String(), "-d '")
+	if !ok {
+		return "", errors.New("the banner has no report")
+	}
 	report, _, _ = strings.Cut(report, "'")
 	status, answer, err := s.do("doctor@demo.example", http.MethodPost, "/api/ehr/lab-reports", report)
-	if err != nil || status != http.StatusCreated {
-		return "", false
+	if err != nil {
+		return "", fmt.Errorf("post the report: %w", err)
+	}
+	if status != http.StatusCreated {
+		return "", fmt.Errorf("post the report: status %d: %s", status, answer)
 	}
 	var record struct{ ID string }
-	err = json.Unmarshal([]byte(answer), &record)
-	return record.ID, err == nil
+	if err := json.Unmarshal([]byte(answer), &record); err != nil {
+		return "", fmt.Errorf("post the report: %w: %s", err, answer)
+	}
+	return record.ID, nil
 }
 
 func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
@@ -192,13 +205,17 @@ func TestServe_LosesNoAcknowledgedWriteWhenKilled(t *testing.T) {
 	first := serve(t, dir)
 	var mu sync.Mutex
 	acknowledged := map[string]bool{}
+	var ended []error
 	var writers sync.WaitGroup
 	for range 4 {
 		writers.Go(func() {
 			for {
-				id, ok := first.writeReport()
-				if !ok {
-					return
+				id, err := first.writeReport()
+				if err != nil {
+					mu.Lock()
+					ended = append(ended, err)
+					mu.Unlock()
+					return // The service was killed.
 				}
 				mu.Lock()
 				acknowledged["lab_report/"+id] = true
@@ -209,8 +226,11 @@ func TestServe_LosesNoAcknowledgedWriteWhenKilled(t *testing.T) {
 	require.Eventually(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return len(acknowledged) >= 100
+		return len(acknowledged) >= 100 || len(ended) > 0
 	}, 30*time.Second, time.Millisecond)
+	mu.Lock()
+	require.Empty(t, ended, "writers that failed before the service was killed")
+	mu.Unlock()
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGKILL))
 	_ = first.cmd.Wait()
 	writers.Wait()

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func clinicCommand() *cobra.Command {
@@ -66,7 +67,7 @@ func clinicListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list, all, fixed("ID", "VERSION", "TIME ZONE", "NAME"), clinicRow)
+			return printList(cmd, list, all, table.Fixed("ID", "VERSION", "TIME ZONE", "NAME"), clinicRow)
 		}),
 	}
 	list.register(cmd)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func deliveriesCommand() *cobra.Command {
@@ -60,9 +61,9 @@ codes, but no message texts or addresses. Use --after with the last ID of a page
 	return cmd
 }
 
-var deliveryColumns = []tableColumn{
-	column("ID"), column("CHANNEL"), column("STATE"), flexible("REASON"), column("ATTEMPT"), wideOnly("PLANNED AT"), column("UPDATED AT"),
-	wideOnly("RECIPIENT"), wideOnly("EVENT TYPE"), wideOnly("EVENT"),
+var deliveryColumns = []table.Column{
+	table.Plain("ID"), table.Plain("CHANNEL"), table.Plain("STATE"), table.Flexible("REASON"), table.Plain("ATTEMPT"), table.WideOnly("PLANNED AT"), table.Plain("UPDATED AT"),
+	table.WideOnly("RECIPIENT"), table.WideOnly("EVENT TYPE"), table.WideOnly("EVENT"),
 }
 
 func deliveryRow(d operator.DeliveryStatus) []string {

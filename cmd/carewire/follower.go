@@ -11,6 +11,7 @@ import (
 
 	"carewire/internal/app"
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func followerCommand() *cobra.Command {
@@ -32,7 +33,7 @@ failed events that wait for a redrive.`,
 			if err != nil {
 				return err
 			}
-			return printList(cmd, listFlags{json: asJSON}, all, fixed("FOLLOWER", "POSITION", "LAG", "FAILURES", "UPDATED AT"), func(f operator.FollowerStatus) []string {
+			return printList(cmd, listFlags{json: asJSON}, all, table.Fixed("FOLLOWER", "POSITION", "LAG", "FAILURES", "UPDATED AT"), func(f operator.FollowerStatus) []string {
 				return []string{
 					f.Name, strconv.FormatInt(f.Position, 10), strconv.FormatInt(f.Lag, 10), strconv.FormatInt(f.Failures, 10),
 					f.UpdatedAt.Format(time.RFC3339),
@@ -74,7 +75,7 @@ classes and codes, never data. Use --name with --after and the last position of 
 			if err != nil {
 				return err
 			}
-			columns := []tableColumn{column("FOLLOWER"), column("POSITION"), column("EVENT"), column("ATTEMPTS"), column("FAILED AT"), flexible("ERROR")}
+			columns := []table.Column{table.Plain("FOLLOWER"), table.Plain("POSITION"), table.Plain("EVENT"), table.Plain("ATTEMPTS"), table.Plain("FAILED AT"), table.Flexible("ERROR")}
 			return printList(cmd, list, all, columns, func(f operator.Failure) []string {
 				return []string{
 					f.Follower, strconv.FormatInt(f.Position, 10), f.EventID.String(), strconv.Itoa(int(f.Attempts)),

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func importCommand() *cobra.Command {
@@ -109,11 +110,11 @@ func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []stri
 }
 
 func printSummary(out io.Writer, sum operator.ImportSummary) error {
-	t := newTable(out, false, fixed("TYPE", "OUTCOME", "COUNT", "REASON")...)
+	t := table.New(out, false, table.Fixed("TYPE", "OUTCOME", "COUNT", "REASON")...)
 	for _, c := range sum.Counts {
-		t.row(c.Type, string(c.Outcome), fmt.Sprint(c.Count), c.Reason)
+		t.Row(c.Type, string(c.Outcome), fmt.Sprint(c.Count), c.Reason)
 	}
-	if err := t.flush(); err != nil {
+	if err := t.Flush(); err != nil {
 		return err
 	}
 	done := ""

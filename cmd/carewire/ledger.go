@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func ledgerCommand() *cobra.Command {
@@ -58,7 +59,7 @@ list the next page.`,
 			if err != nil {
 				return err
 			}
-			columns := []tableColumn{column("ID"), column("EVENT"), flexible("TYPE"), wideOnly("SUBJECT"), column("REJECTED AT"), flexible("ERROR")}
+			columns := []table.Column{table.Plain("ID"), table.Plain("EVENT"), table.Flexible("TYPE"), table.WideOnly("SUBJECT"), table.Plain("REJECTED AT"), table.Flexible("ERROR")}
 			return printList(cmd, list, all, columns, func(d operator.DeadLetter) []string {
 				return []string{strconv.FormatInt(d.ID, 10), d.EventID, d.Type, d.Subject, d.RejectedAt.Format(time.RFC3339), d.Error}
 			})

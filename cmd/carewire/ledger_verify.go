@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func ledgerHeadCommand() *cobra.Command {
@@ -79,11 +80,11 @@ func printVerification(cmd *cobra.Command, v operator.Verification, asJSON bool)
 	case len(v.Problems) == 0:
 		_, err = fmt.Fprintf(out, "%d events up to position %d, no problems\n", v.Events, v.Until)
 	default:
-		t := newTable(out, false, fixed("POSITION", "EPOCH", "PROBLEM")...)
+		t := table.New(out, false, table.Fixed("POSITION", "EPOCH", "PROBLEM")...)
 		for _, p := range v.Problems {
-			t.row(strconv.FormatInt(p.Position, 10), strconv.Itoa(int(p.Epoch)), p.Problem)
+			t.Row(strconv.FormatInt(p.Position, 10), strconv.Itoa(int(p.Epoch)), p.Problem)
 		}
-		err = t.flush()
+		err = t.Flush()
 	}
 	if err == nil && len(v.Problems) > 0 {
 		return fmt.Errorf("the ledger has problems: %d in %d events up to position %d", len(v.Problems), v.Events, v.Until)

@@ -1,5 +1,7 @@
 // Command carewire is the event backbone of a clinic's software: the service and its command-line
 // tools, in one binary.
+//
+// The commands are one package because they share flags, lists and usage errors.
 package main
 
 import (

@@ -49,8 +49,8 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	status, body, err := s.do("operator@demo.example", http.MethodPost, "/sandbox/faults", `{"channel": "email", "to": "patient@demo.example", "status": 400, "probability": 1}`)
 	require.NoError(t, err)
 	require.Less(t, status, 300, body)
-	_, ok := s.writeReport()
-	require.True(t, ok)
+	_, err = s.writeReport()
+	require.NoError(t, err)
 
 	var failed []struct{ ID, EventID, ErrorCode string }
 	list := func() {

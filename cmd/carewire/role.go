@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func roleCommand() *cobra.Command {
@@ -148,7 +149,7 @@ trail. --json also prints the person and the time. Use --after with the last ID 
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list, all, fixed("ID", "ROLE", "CLINIC", "EMAIL"), roleRow)
+			return printList(cmd, list, all, table.Fixed("ID", "ROLE", "CLINIC", "EMAIL"), roleRow)
 		}),
 	}
 	list.register(cmd)

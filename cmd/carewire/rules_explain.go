@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func rulesExplainCommand() *cobra.Command {
@@ -58,13 +59,13 @@ func printExplanation(out io.Writer, x operator.Explanation, wide bool) error {
 	if err != nil || len(x.Rules) == 0 {
 		return err
 	}
-	t := newTable(out, wide, flexible("RULE"), column("RECIPIENT"), column("CHANNEL"), column("STATE"), flexible("REASON"), wideOnly("DELIVERY"))
+	t := table.New(out, wide, table.Flexible("RULE"), table.Plain("RECIPIENT"), table.Plain("CHANNEL"), table.Plain("STATE"), table.Flexible("REASON"), table.WideOnly("DELIVERY"))
 	for _, r := range x.Rules {
 		for _, d := range r.Decisions {
-			t.row(r.Rule, idText(d.RecipientID), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), idText(d.DeliveryID))
+			t.Row(r.Rule, idText(d.RecipientID), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), idText(d.DeliveryID))
 		}
 	}
-	return t.flush()
+	return t.Flush()
 }
 
 func idText(id *uuid.UUID) string {

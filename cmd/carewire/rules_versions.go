@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func rulesListCommand() *cobra.Command {
@@ -42,8 +43,8 @@ evaluated; carewire rules failures lists these conditions. Use --before with the
 	return cmd
 }
 
-var ruleSetColumns = []tableColumn{
-	column("VERSION"), column("POSITION"), column("FAILURES"), column("PUBLISHED AT"), column("PUBLISHED BY"), flexible("NOTE"),
+var ruleSetColumns = []table.Column{
+	table.Plain("VERSION"), table.Plain("POSITION"), table.Plain("FAILURES"), table.Plain("PUBLISHED AT"), table.Plain("PUBLISHED BY"), table.Flexible("NOTE"),
 }
 
 func ruleSetRow(s operator.RuleSet) []string {
@@ -102,7 +103,7 @@ event, for carewire rules explain.`,
 			if err != nil {
 				return err
 			}
-			columns := []tableColumn{flexible("RULE"), column("CONDITION"), column("CAUSE"), column("FAILURES"), column("LAST AT"), column("POSITION"), wideOnly("FIRST AT")}
+			columns := []table.Column{table.Flexible("RULE"), table.Plain("CONDITION"), table.Plain("CAUSE"), table.Plain("FAILURES"), table.Plain("LAST AT"), table.Plain("POSITION"), table.WideOnly("FIRST AT")}
 			return printList(cmd, listFlags{json: asJSON, wide: wide}, set.FailedConditions, columns, func(f operator.FailedCondition) []string {
 				return []string{
 					f.Rule, f.Condition, f.Cause, strconv.FormatInt(f.Failures, 10), f.LastFailedAt.Format(time.RFC3339),

@@ -128,27 +128,3 @@ func TestServe_ReportsEveryBadSettingAtOnce(t *testing.T) {
 	_, stderr, _ = s.run("token", "--as", "doctor@demo.example")
 	require.Contains(t, stderr, "carewire: warning: unknown setting CAREWIRE_SOMETHING is ignored")
 }
-
-func TestTable_FitsTheWidthUnlessWide(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("x", 150)
-	id := strings.Repeat("i", 36)
-	columns := []tableColumn{column("ID"), flexible("RULE"), flexible("REASON"), wideOnly("MORE")}
-	var out bytes.Buffer
-	narrow := newTable(&out, false, columns...)
-	narrow.row(id, "short", long, "extra")
-	narrow.row(id, "ü", "", "")
-	require.NoError(t, narrow.flush())
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 3)
-	require.Len(t, []rune(lines[1]), 120)
-	require.Contains(t, lines[1], id+"  short  xxx")
-	require.True(t, strings.HasSuffix(lines[1], "x…"))
-	require.Equal(t, id+"  ü      -", lines[2])
-	require.NotContains(t, out.String(), "MORE")
-	out.Reset()
-	wide := newTable(&out, true, columns...)
-	wide.row(id, "short", long, "extra")
-	require.NoError(t, wide.flush())
-	require.Contains(t, out.String(), long+"  extra")
-}

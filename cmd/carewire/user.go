@@ -9,6 +9,7 @@ import (
 
 	"carewire/internal/config"
 	"carewire/internal/operator"
+	"carewire/internal/table"
 )
 
 func userCommand() *cobra.Command {
@@ -119,7 +120,7 @@ linked; 0 means that they have never signed in. Use --after with the last ID of 
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list, all, fixed("ID", "STATUS", "SIGN-INS", "EMAIL", "ROLES"), accountRow)
+			return printList(cmd, list, all, table.Fixed("ID", "STATUS", "SIGN-INS", "EMAIL", "ROLES"), accountRow)
 		}),
 	}
 	list.register(cmd)

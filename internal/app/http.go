@@ -18,6 +18,8 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/body"
+	"carewire/internal/httpapi/peer"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/httpapi/web"
 	"carewire/internal/notify"
@@ -83,7 +85,7 @@ func (s *Service) newServer() (*httpapi.Server, error) {
 		Origins:        s.cfg.Origins,
 		RateLimit:      s.cfg.RateLimit,
 		TrustedProxies: proxies,
-		ClientAddress:  httpapi.AddressDetail(s.cfg.AuditClientAddress),
+		ClientAddress:  peer.AddressDetail(s.cfg.AuditClientAddress),
 		Ready:          s.readiness,
 		Version:        Version().Number,
 		Notes:          slices.Concat(s.db.notes, s.cfg.Warnings),
@@ -188,7 +190,7 @@ func (s *Service) serveMetrics(ctx context.Context) error {
 // a profile: a profile takes as long as requested and extends the write deadline itself.
 func metricsServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           httpapi.WithBodies(h, 0, 0), // No endpoint reads a body.
+		Handler:           body.Buffered(h, 0, 0), // No endpoint reads a body.
 		ReadHeaderTimeout: readHeaderTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,

@@ -11,6 +11,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/config"
+	"carewire/internal/logging"
 	"carewire/internal/operator"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -22,7 +23,7 @@ func Followers() []string { return operator.FollowerNames(handlers()) }
 // OpenOperator returns an Operator for a command, with this binary's channels and listeners. It
 // logs to standard error.
 func OpenOperator(cfg config.Config) (*operator.Operator, error) {
-	logger := newLogger(cfg, os.Stderr)
+	logger := logging.New(cfg, os.Stderr)
 	return operator.Open(operator.OpenConfig{
 		Settings:  cfg,
 		Listeners: handlers(),
@@ -30,7 +31,7 @@ func OpenOperator(cfg config.Config) (*operator.Operator, error) {
 		Configured: func(ctx context.Context, worker *pgxpool.Pool) (care.Channels, error) {
 			return configuredChannels(ctx, cfg, worker)
 		},
-		LibraryLogger: libraryLogger(logger),
+		LibraryLogger: logging.ForLibrary(logger),
 		Logger:        logger,
 	})
 }
@@ -61,7 +62,7 @@ func Migrate(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	logger := newLogger(cfg, os.Stderr)
+	logger := logging.New(cfg, os.Stderr)
 	w := newWaiter(cfg.StartTimeout, nil, logger)
 	return w.do(ctx, "migrate", func(ctx context.Context) error { return postgres.Migrate(ctx, owner.URL, logger) })
 }

@@ -20,6 +20,7 @@ import (
 	"carewire/internal/dispatch"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
+	"carewire/internal/logging"
 	"carewire/internal/notify"
 	"carewire/internal/operator"
 	"carewire/internal/outbox"
@@ -161,7 +162,7 @@ func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Wak
 			periodic.AddClients(cfg, s.db.worker, s.cfg.AuditClientRetention)
 		}
 	}
-	cfg.Logger = libraryLogger(s.logger)
+	cfg.Logger = logging.ForLibrary(s.logger)
 	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, pl, worker, cfg) })
 }
 

@@ -14,7 +14,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/config"
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/body"
 	"carewire/internal/notify"
 	"carewire/internal/notify/email"
 	"carewire/internal/notify/push"
@@ -185,7 +185,7 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 		return slices.DeleteFunc(p.sandboxes(ctx), func(address string) bool { return address == p.address })
 	})
 	s.serve(back, "sandbox", &http.Server{
-		Handler:           httpapi.WithBodies(p.sandbox.Providers(), maxSandboxEmail, 0),
+		Handler:           body.Buffered(p.sandbox.Providers(), maxSandboxEmail, 0),
 		ReadHeaderTimeout: readHeaderTimeout,
 	}, listener)
 	return "http://" + p.address, nil

@@ -20,6 +20,7 @@ import (
 
 	"carewire/internal/config"
 	"carewire/internal/httpapi"
+	"carewire/internal/logging"
 	"carewire/internal/postgres"
 	"carewire/internal/tracing"
 )
@@ -83,7 +84,7 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	logger := newLogger(cfg, os.Stderr)
+	logger := logging.New(cfg, os.Stderr)
 	for _, warning := range cfg.Warnings {
 		logger.WarnContext(ctx, "setting ignored", "reason", warning)
 	}

@@ -24,7 +24,9 @@ var allowed = map[string][]string{
 	"jsonform":              {},
 	"postgres":              {"care", "migrations"},
 	"tracing":               {},
+	"logging":               {"config"},
 	"logtest":               {},
+	"table":                 {},
 	"wake":                  {},
 	"outbox":                {"event", "care", "postgres", "tracing", "wake"},
 	"ledger":                {"event", "care", "postgres", "tracing", "wake"},
@@ -53,9 +55,15 @@ var allowed = map[string][]string{
 	"auth":                  {"care", "clinic/directory", "strictjson"},
 	"layout":                {},
 	"apidoc":                {"care", "event", "layout"},
-	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "apidoc", "auth", "layout", "strictjson", "jsonform"},
-	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi", "jsonform"},
-	"httpapi/web":           {"care", "clinic/*", "event", "notify", "realtime", "auth", "httpapi", "layout"},
+	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "apidoc", "auth", "layout", "strictjson", "jsonform", "httpapi/etag", "httpapi/problem", "httpapi/body", "httpapi/openapi", "httpapi/limit", "httpapi/peer"},
+	"httpapi/etag":          {},
+	"httpapi/problem":       {"care", "postgres", "layout", "httpapi/etag"},
+	"httpapi/body":          {"care", "strictjson", "httpapi/problem"},
+	"httpapi/openapi":       {"auth", "care", "httpapi/problem"},
+	"httpapi/limit":         {"care"},
+	"httpapi/peer":          {"care"},
+	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi", "httpapi/openapi", "httpapi/peer", "httpapi/problem", "jsonform"},
+	"httpapi/web":           {"care", "clinic/*", "event", "notify", "realtime", "auth", "httpapi", "httpapi/problem", "layout"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
@@ -67,7 +75,7 @@ var allowed = map[string][]string{
 	"recipetest":            {},
 	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "httpapi/rest", "ledger", "outbox"},
 	"postgres/db":           {},
-	"cmd/carewire":          {"app", "config", "operator"},
+	"cmd/carewire":          {"app", "config", "operator", "table"},
 	"postgres/embedded":     {"postgres"},
 	"postgres/postgrestest": {"postgres", "postgres/embedded", "migrations"},
 }
@@ -78,8 +86,8 @@ var fromTests = []string{"apidoc", "auth/authtest", "docs", "httpapi/web", "post
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{
-	"github.com/labstack/echo":          {"httpapi", "httpapi/rest", "httpapi/web", "sandbox"},
-	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "httpapi/rest", "sandbox"},
+	"github.com/labstack/echo":          {"httpapi", "httpapi/problem", "httpapi/rest", "httpapi/web", "sandbox"},
+	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "httpapi/openapi", "httpapi/rest", "sandbox"},
 	"github.com/olahol/melody":          {"realtime"},
 	"github.com/aws/aws-sdk-go-v2":      {"notify/email"},
 	"firebase.google.com/go":            {"notify/push"},
@@ -95,7 +103,7 @@ var vendors = map[string][]string{
 	"github.com/prometheus/":            {"app", "httpapi"},
 	"github.com/oapi-codegen/runtime":   {"e2e/apiclient"},
 	"github.com/yuin/goldmark":          {"apidoc"},
-	"github.com/hashicorp/golang-lru":   {"auth", "httpapi"},
+	"github.com/hashicorp/golang-lru":   {"auth", "httpapi", "httpapi/limit"},
 	"pgregory.net/rapid":                {"modeltest"},
 }
 

@@ -11,6 +11,9 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi/limit"
+	"carewire/internal/httpapi/peer"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/outbox"
 )
 
@@ -29,7 +32,7 @@ func (s *Server) guard(a Access, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
 		err := s.authenticate(r, a.cachedActor)
-		if a.Page && care.CodeOf(err) == care.Unauthenticated && wantsPage(r) && s.loginPath != "" {
+		if a.Page && care.CodeOf(err) == care.Unauthenticated && problem.WantsPage(r) && s.loginPath != "" {
 			return s.toLogin(c)
 		}
 		if err != nil {
@@ -44,7 +47,7 @@ func (s *Server) guard(a Access, next echo.HandlerFunc) echo.HandlerFunc {
 
 // admit checks the rate limit of the caller and whether they may use the route at all.
 func (s *Server) admit(ctx context.Context, action care.Action) error {
-	if err := s.perSubject.allow(infoOf(ctx).actor.ID); err != nil {
+	if err := s.perSubject.Allow(infoOf(ctx).actor.ID); err != nil {
 		return err
 	}
 	return s.authorize(ctx, action)
@@ -52,7 +55,7 @@ func (s *Server) admit(ctx context.Context, action care.Action) error {
 
 // toLogin redirects a browser to the sign-in page, which redirects it back.
 func (s *Server) toLogin(c *echo.Context) error {
-	return c.Redirect(http.StatusSeeOther, s.loginPath+"?next="+url.QueryEscape(here(c.Request())))
+	return c.Redirect(http.StatusSeeOther, s.loginPath+"?next="+url.QueryEscape(problem.PagePath(c.Request())))
 }
 
 // identified returns the handler behind a valid bearer token, with or without an account, and the
@@ -66,7 +69,7 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 		}); err != nil {
 			return err
 		}
-		if err := s.perSubject.allow("identity:" + infoOf(r.Context()).identity.Subject); err != nil {
+		if err := s.perSubject.Allow("identity:" + infoOf(r.Context()).identity.Subject); err != nil {
 			return err
 		}
 		return next(c)
@@ -122,10 +125,10 @@ func (s *Server) AuditRefusedSignIn(r *http.Request, err error) { s.signIns.refu
 // failure after too many returns 429 without the cause. Sign-ins from a network with too many
 // failures wait at the gate, unless their token was verified before, so that a flood takes only a
 // few connections of the pool.
-func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() error) error {
-	from := network(infoOf(r.Context()).peer)
-	if s.failures.exhausted(from) && !s.knownToken(r) {
-		leave, err := g.pass(r.Context())
+func (s *Server) throttleFailedLogins(r *http.Request, g limit.Gate, login func() error) error {
+	from := peer.Network(infoOf(r.Context()).peer)
+	if s.failures.Exhausted(from) && !s.knownToken(r) {
+		leave, err := g.Pass(r.Context())
 		if err != nil {
 			return err
 		}
@@ -138,7 +141,7 @@ func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() erro
 	// A request without any credential costs nothing and tests no guess.
 	attempted := r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != ""
 	if care.CodeOf(err) == care.Unauthenticated && attempted {
-		if limited := s.failures.allow(from); limited != nil {
+		if limited := s.failures.Allow(from); limited != nil {
 			return limited
 		}
 	}
@@ -213,7 +216,7 @@ func (i *requestInfo) setSession(session directory.Session) {
 // sends the session cookie with it without the user's knowledge.
 func (s *Server) CheckOrigin(r *http.Request) error {
 	if err := s.crossOrigin.Check(r); err != nil {
-		return CrossOrigin("cross-origin request: with a cookie, only pages of this service can make changes")
+		return problem.CrossOrigin("cross-origin request: with a cookie, only pages of this service can make changes")
 	}
 	return nil
 }

@@ -6,10 +6,13 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi/openapi"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/layout"
 )
 
@@ -45,8 +48,8 @@ func (s *Server) readyz(c *echo.Context) error {
 	return c.String(http.StatusOK, strings.Join(lines, ""))
 }
 
-func notReady(missing error) *Problem {
-	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), "not ready: "+missing.Error()).with("Retry-After", retryAfter)
+func notReady(missing error) *problem.Problem {
+	return problem.New(http.StatusServiceUnavailable, string(care.Unavailable), "not ready: "+missing.Error()).With("Retry-After", problem.RetryAfter)
 }
 
 // Starting returns the handler for the time before a Server exists. It answers /livez with 200,
@@ -65,33 +68,34 @@ func Starting(version string, status func() string) http.Handler {
 			h.Set("Content-Type", "text/plain; charset=UTF-8")
 			_, _ = io.WriteString(w, alive(version))
 		case reads && r.URL.Path == "/readyz":
-			writeProblem(w, r, starting("not ready: starting: "+status()))
+			problem.Write(w, r, starting("not ready: starting: "+status()))
 		case reads && strings.HasPrefix(r.URL.Path, layout.AssetPrefix) && layout.ServeAsset(w, r, strings.TrimPrefix(r.URL.Path, layout.AssetPrefix)):
 		default:
 			p := starting("the service is starting; try again in a moment")
-			if !wantsPage(r) || writeProblemPage(w, r, p, layout.Header{}) != nil {
-				writeProblem(w, r, p)
+			if !problem.WantsPage(r) || problem.WritePage(w, r, p, layout.Header{}) != nil {
+				problem.Write(w, r, p)
 			}
 		}
 	})
 }
 
-func starting(detail string) *Problem {
-	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), detail).with("Retry-After", retryAfter)
+func starting(detail string) *problem.Problem {
+	return problem.New(http.StatusServiceUnavailable, string(care.Unavailable), detail).With("Retry-After", problem.RetryAfter)
 }
 
 // addSpecification serves the OpenAPI document of the operations added before. Encoding it takes
 // 150 ms of CPU time, so the first request for it does that.
 func (s *Server) addSpecification() {
-	s.completeSpecification()
+	doc := s.api.OpenAPI()
+	openapi.Complete(doc)
 	for path, document := range map[string]struct {
 		mediaType string
-		encode    func() ([]byte, error)
+		encode    func(*huma.OpenAPI) ([]byte, error)
 	}{
-		"/openapi.json": {"application/openapi+json", s.specificationJSON},
-		"/openapi.yaml": {"application/openapi+yaml", s.specificationYAML},
+		"/openapi.json": {"application/openapi+json", openapi.JSON},
+		"/openapi.yaml": {"application/openapi+yaml", openapi.YAML},
 	} {
-		encoded := sync.OnceValues(document.encode)
+		encoded := sync.OnceValues(func() ([]byte, error) { return document.encode(doc) })
 		s.Handle(http.MethodGet, path, Access{Public: true}, func(c *echo.Context) error {
 			body, err := encoded()
 			if err != nil {

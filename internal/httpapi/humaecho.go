@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v5"
 
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/jsonform"
 )
 
@@ -68,7 +69,7 @@ func (c *humaContext) Query(name string) string {
 }
 
 // Header returns a header. The lines of a list of entity tags are joined. Content-Type, which
-// readBody has checked, is returned as huma compares it: in lower case and without parameters.
+// body.Reader has checked, is returned as huma compares it: in lower case and without parameters.
 func (c *humaContext) Header(name string) string {
 	h := c.echo.Request().Header
 	if slices.Contains(preconditions, name) {
@@ -96,7 +97,7 @@ func (c *humaContext) Version() huma.ProtoVersion {
 
 func (c *humaContext) SetStatus(status int) {
 	c.status = status
-	if status >= http.StatusBadRequest && wantsPage(c.echo.Request()) {
+	if status >= http.StatusBadRequest && problem.WantsPage(c.echo.Request()) {
 		c.problem = &bytes.Buffer{}
 		return
 	}
@@ -108,19 +109,18 @@ func (c *humaContext) finish(s *Server) {
 	if c.problem == nil {
 		return
 	}
-	p := newProblem(c.status, codeInternal, internalDetail)
+	p := problem.New(c.status, problem.CodeInternal, problem.InternalDetail)
 	if err := json.Unmarshal(c.problem.Bytes(), p); err != nil {
 		s.logger.Error("problem page", "error", err)
 	}
-	p.headers = c.echo.Response().Header().Clone()
-	s.writeProblemPage(c.echo.Response(), c.echo.Request(), p)
+	s.writeProblemPage(c.echo.Response(), c.echo.Request(), p.WithHeaders(c.echo.Response().Header().Clone()))
 }
 
 func (c *humaContext) SetHeader(name, value string) { c.echo.Response().Header().Set(name, value) }
 
 func (c *humaContext) AppendHeader(name, value string) { c.echo.Response().Header().Add(name, value) }
 
-// SetReadDeadline does nothing, as readBody has already read the body.
+// SetReadDeadline does nothing, as body.Reader has already read the body.
 func (c *humaContext) SetReadDeadline(time.Time) error { return nil }
 
 // GetMultipartForm returns an error, as no operation takes a form.

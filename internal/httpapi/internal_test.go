@@ -1,12 +1,9 @@
 package httpapi
 
 import (
-	"errors"
-	"fmt"
-	"log/slog"
-	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 	"github.com/stretchr/testify/require"
 
@@ -44,39 +41,8 @@ func TestCheckRoutes_RefusesARouteThatNobodyDecidedAbout(t *testing.T) {
 	require.ErrorContains(t, s.checkRoutes(), "GET /behind has no access")
 }
 
-func TestProblems_HaveAStatusForEveryCode(t *testing.T) {
+func TestClientOf_HasTheAgentServiceForAServiceAccount(t *testing.T) {
 	t.Parallel()
-	for code, status := range map[care.Code]int{
-		care.Malformed: 400, care.Unauthenticated: 401, care.Forbidden: 403, care.NotFound: 404, care.Conflict: 409, care.PreconditionFailed: 412,
-		care.PossibleDuplicate: 409, care.TooLarge: 413, care.Invalid: 422, care.PreconditionRequired: 428, care.RateLimited: 429, care.Unavailable: 503,
-	} {
-		p := problemOf(t.Context(), slog.New(slog.DiscardHandler), fmt.Errorf("read: %w", care.Errorf(code, "words for a person")))
-		require.Equal(t, status, p.Status, code)
-		require.Equal(t, string(code), p.Code)
-		require.Equal(t, "words for a person", p.Detail)
-	}
-	require.Len(t, statuses, 12)
-	var log strings.Builder
-	p := problemOf(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), errors.New("Potassium 4.1"))
-	require.Equal(t, 500, p.Status)
-	require.NotContains(t, p.Detail, "Potassium")
-	require.NotContains(t, log.String(), "Potassium")
-	require.Contains(t, log.String(), "request failed")
-}
-
-func TestCheckBody_NamesTheFieldThatNoColumnCanHold(t *testing.T) {
-	t.Parallel()
-	for body, field := range map[string]string{
-		`{"a": [{"b": "x\u0000y"}]}`: "a[0].b",
-		`{"a": {"b\u0000": 1}}`:      "a.b?",
-		`"\u0000"`:                   "body",
-		`{"a": [1, 1e999]}`:          "a[1]",
-		`1e999`:                      "body",
-	} {
-		err := checkBody([]byte(body))
-		require.Equal(t, care.Invalid, care.CodeOf(err), body)
-		refusal, _ := errors.AsType[*care.Error](err)
-		require.Equal(t, field, refusal.Fields[0].Field, body)
-	}
-	require.NoError(t, checkBody([]byte(`{"a": "\\u0000 is how JSON says it"}`)))
+	i := &requestInfo{client: care.Client{Agent: care.AgentOther}, actor: care.ServiceActor(uuid.New(), nil)}
+	require.Equal(t, care.AgentService, i.clientOf().Agent)
 }

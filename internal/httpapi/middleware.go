@@ -16,6 +16,8 @@ import (
 	"github.com/labstack/echo/v5/middleware"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi/peer"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/tracing"
 )
 
@@ -32,8 +34,8 @@ var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
-		i := &requestInfo{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
-		i.client = care.Client{Address: s.cfg.ClientAddress.of(i.peer), Agent: agentOf(r)}
+		i := &requestInfo{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.Client(r)}
+		i.client = care.Client{Address: s.cfg.ClientAddress.Of(i.peer), Agent: peer.AgentOf(r)}
 		if !requestIDForm.MatchString(i.id) {
 			i.id = rand.Text()
 		}
@@ -101,13 +103,13 @@ func (s *Server) answerError(c *echo.Context, err error) {
 		s.logger.WarnContext(r.Context(), "request failed after its answer had started", "request_id", infoOf(r.Context()).id)
 		return
 	}
-	p := problemOf(r.Context(), s.logger, s.bodyLast(c, err))
+	p := problemOf(r.Context(), s.logger, s.bodyOf(c).Discard(err))
 	s.explainMethod(r, p)
-	if wantsPage(r) {
+	if problem.WantsPage(r) {
 		s.writeProblemPage(c.Response(), r, p)
 		return
 	}
-	writeProblem(c.Response(), r, p)
+	problem.Write(c.Response(), r, p)
 }
 
 // recovered turns a panic into an error. The stack goes only to the log.
@@ -125,7 +127,7 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 			// The value of a panic is not logged: it can contain input of a client. The stack has
 			// the place.
 			s.logger.ErrorContext(ctx, "panic", "request_id", infoOf(ctx).id, "stack", string(debug.Stack()))
-			p500 := newProblem(http.StatusInternalServerError, codeInternal, internalDetail)
+			p500 := problem.New(http.StatusInternalServerError, problem.CodeInternal, problem.InternalDetail)
 			p500.RequestID = infoOf(ctx).id
 			err = p500
 		}()

@@ -16,6 +16,8 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi/body"
+	"carewire/internal/httpapi/openapi"
 	"carewire/internal/jsonform"
 )
 
@@ -64,13 +66,13 @@ func Register[I, O any](s *Server, op Operation, handler func(ctx context.Contex
 		Responses: responses, Parameters: parameters,
 		OperationID: op.ID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description,
 		Tags: []string{op.Tag}, DefaultStatus: op.Status,
-		Errors:   refusalStatuses(op),
+		Errors:   openapi.RefusalStatuses(op.Method, op.Refusals),
 		Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
 		Metadata: map[string]any{
 			accessKey: Access{Action: op.Action, identity: op.Identity, cachedActor: op.CachedActor}, bodyKey: bodyType[I](),
 		},
-		// readBody enforces the limit; huma must not refuse a body that readBody accepted.
-		MaxBodyBytes: maxBody + 1,
+		// body.Reader enforces the limit; huma must not refuse a body that it accepted.
+		MaxBodyBytes: body.Max + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err != nil {
@@ -102,9 +104,9 @@ func (s *Server) handleOperation(op *huma.Operation, handler func(c *echo.Contex
 	access, _ := op.Metadata[accessKey].(Access)
 	access.body = op.RequestBody != nil
 	decoded, _ := op.Metadata[bodyKey].(reflect.Type)
-	limit := int64(maxBody)
+	limit := int64(body.Max)
 	if access.identity {
-		limit = maxSmallBody
+		limit = body.MaxSmall
 	}
 	// The media types are known once every route is registered.
 	media := sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(op.RequestBody.Content)) })
@@ -113,7 +115,7 @@ func (s *Server) handleOperation(op *huma.Operation, handler func(c *echo.Contex
 		var body []byte
 		if op.RequestBody != nil {
 			var err error
-			if body, err = s.readBody(c, limit, media()...); err != nil {
+			if body, err = s.bodyOf(c).ReadJSON(limit, media()...); err != nil {
 				return err
 			}
 			body = jsonform.Canonical(body, decoded)

@@ -1,15 +1,18 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/layout"
 )
 
@@ -53,7 +56,7 @@ func (s *Server) findViewer(r *http.Request, i *requestInfo) *directory.Me {
 		}
 		// An ended session is not an error of a page that needs none. Nor is one that makes too many
 		// requests, for which the page makes no more queries.
-		if s.authenticate(r, false) != nil || s.perSubject.allow(i.actor.ID) != nil {
+		if s.authenticate(r, false) != nil || s.perSubject.Allow(i.actor.ID) != nil {
 			i.actor = care.Actor{}
 			return nil
 		}
@@ -108,6 +111,21 @@ func (s *Server) RenderPage(c *echo.Context, status int, p layout.Page) error {
 	c.Response().Header().Set("Content-Security-Policy", policy)
 	c.Response().Header().Add("Vary", "Cookie")
 	return c.HTMLBlob(status, text)
+}
+
+// viewerTimeout bounds the look-up of the person for the header of a problem's page.
+const viewerTimeout = 2 * time.Second
+
+// writeProblemPage answers with the problem as an HTML page. The request's own context may have
+// ended.
+func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), viewerTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if err := problem.WritePage(w, r, p, s.Header(r)); err != nil {
+		s.logger.ErrorContext(ctx, "problem page", "request_id", p.RequestID, "error", err)
+		problem.Write(w, r, p)
+	}
 }
 
 // addAssets adds the style sheet, the icon and the scripts of pages.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -9,9 +10,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi/body"
+	"carewire/internal/httpapi/problem"
 )
 
 // requestInfo is the state of a request. The guard completes it before the handler runs; afterwards
@@ -19,13 +23,13 @@ import (
 type requestInfo struct {
 	id          string
 	traceparent string
-	// peer is the client's address; see proxies.
+	// peer is the client's address; see peer.Proxies.
 	peer netip.Addr
 	// client is what the audit trail stores of the client; see clientOf.
 	client care.Client
 	// begun is when the request arrived, body reads its body.
 	begun time.Time
-	body  bodyReader
+	body  *body.Reader
 	// key is the client's Idempotency-Key; requestHash distinguishes this request from another one
 	// with the same key.
 	key         string
@@ -75,6 +79,16 @@ func unreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '~'
 }
 
+// clientOf returns the client of a request for the audit trail. Requests of service accounts are of
+// the class AgentService, whatever their User-Agent.
+func (i *requestInfo) clientOf() care.Client {
+	client := i.client
+	if _, ok := i.actor.ServiceAccount(); ok {
+		client.Agent = care.AgentService
+	}
+	return client
+}
+
 type infoKey struct{}
 
 func withInfo(ctx context.Context, i *requestInfo) context.Context {
@@ -110,4 +124,29 @@ func IdentityOf(ctx context.Context) directory.Identity { return infoOf(ctx).ide
 func SessionOf(ctx context.Context) directory.Session {
 	i := infoOf(ctx)
 	return directory.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt}
+}
+
+// bodyOf returns the reader of the request's body.
+func (s *Server) bodyOf(c *echo.Context) *body.Reader {
+	i := infoOf(c.Request().Context())
+	if i.body == nil {
+		i.body = body.NewReader(c.Response(), c.Request(), i.begun, s.cfg.BodyTimeout)
+	}
+	return i.body
+}
+
+// bodyFirst reads the body into memory before the handler runs, for routes that do not read it
+// themselves.
+func (s *Server) bodyFirst(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		if err := s.bodyOf(c).Buffer(body.Max); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// problemOf returns the problem of a request's error, with the id of the request.
+func problemOf(ctx context.Context, logger *slog.Logger, err error) *problem.Problem {
+	return problem.Of(ctx, logger, infoOf(ctx).id, err)
 }

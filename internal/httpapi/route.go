@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/layout"
 )
 
@@ -26,7 +27,7 @@ type Access struct {
 	Page bool
 	// identity lets every valid bearer token through; the handler finds the account.
 	identity bool
-	// body leaves reading the request's body to the handler, by readBody.
+	// body leaves reading the request's body to the handler, by body.Reader.
 	body bool
 	// cachedActor allows an actor from the actor cache.
 	cachedActor bool
@@ -52,7 +53,7 @@ func (s *Server) Routes() []Route {
 func (s *Server) Handle(method, path string, a Access, h echo.HandlerFunc) {
 	s.routes[method+" "+path] = a
 	if s.cfg.NoAPI && !everywhere(path) {
-		s.add(method, path, func(*echo.Context) error { return RoleMissing("the API", "api") })
+		s.add(method, path, func(*echo.Context) error { return problem.RoleMissing("the API", "api") })
 		return
 	}
 	h = s.guard(a, h)
@@ -103,7 +104,7 @@ func (s *Server) ExplainMethod(method, prefix, detail string) {
 }
 
 // explainMethod replaces the detail of a 405 where a route has one of its own.
-func (s *Server) explainMethod(r *http.Request, p *Problem) {
+func (s *Server) explainMethod(r *http.Request, p *problem.Problem) {
 	for _, hint := range s.methodHints {
 		if p.Status == http.StatusMethodNotAllowed && r.Method == hint.method && strings.HasPrefix(r.URL.Path, hint.prefix) {
 			p.Detail = hint.detail

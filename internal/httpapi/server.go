@@ -18,6 +18,10 @@ import (
 
 	"carewire/internal/auth"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi/body"
+	"carewire/internal/httpapi/limit"
+	"carewire/internal/httpapi/openapi"
+	"carewire/internal/httpapi/peer"
 	"carewire/internal/outbox"
 	"carewire/internal/tracing"
 )
@@ -62,7 +66,7 @@ type Config struct {
 	// the client.
 	TrustedProxies []netip.Prefix
 	// ClientAddress is how much of the client's address events store; all of it by default.
-	ClientAddress AddressDetail
+	ClientAddress peer.AddressDetail
 	// BodyTimeout is the time that a client has to send a request's body; 15 s by default.
 	BodyTimeout time.Duration
 	// Ready returns the reason why the service cannot take requests, which is shown, or nil.
@@ -103,7 +107,10 @@ func (c Config) Validate() error {
 	if base, err := url.Parse(c.BaseURL); err != nil || base.Host == "" {
 		return errors.New("httpapi: BaseURL is not a URL")
 	}
-	return c.ClientAddress.validate()
+	if err := c.ClientAddress.Validate(); err != nil {
+		return fmt.Errorf("httpapi: ClientAddress: %w", err)
+	}
+	return nil
 }
 
 // Server answers requests. It is an http.Handler. Routes are added to it, by Register and Handle,
@@ -116,11 +123,11 @@ type Server struct {
 	metrics    *metrics
 	actors     *auth.ActorCache
 	signIns    *signIns
-	perSubject *keyedLimiter[string]
-	proxies    proxies
+	perSubject *limit.Keyed[string]
+	proxies    peer.Proxies
 	// failures counts failed sign-ins by the network that they come from.
-	failures            *keyedLimiter[netip.Prefix]
-	doubtful, exchanges gate
+	failures            *limit.Keyed[netip.Prefix]
+	doubtful, exchanges limit.Gate
 	crossOrigin         *http.CrossOriginProtection
 	baseURL             *url.URL
 	collections         []Collection
@@ -141,13 +148,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, defaultRateLimit)
-	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
+	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, body.DefaultTimeout)
 	s := &Server{
 		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), baseURL: base,
-		perSubject: newKeyedLimiter[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
+		perSubject: limit.NewKeyed[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
 		proxies:    cfg.TrustedProxies,
-		failures:   newKeyedLimiter[netip.Prefix](float64(cfg.RateLimit)/failureShare, cfg.RateLimit),
-		doubtful:   make(gate, maxDoubtful), exchanges: make(gate, maxExchanges),
+		failures:   limit.NewKeyed[netip.Prefix](float64(cfg.RateLimit)/failureShare, cfg.RateLimit),
+		doubtful:   make(limit.Gate, maxDoubtful), exchanges: make(limit.Gate, maxExchanges),
 		crossOrigin: http.NewCrossOriginProtection(),
 		routes:      map[string]Access{},
 	}
@@ -164,7 +171,8 @@ func New(cfg Config) (*Server, error) {
 		Logger: s.logger, HTTPErrorHandler: s.answerError, Router: echo.NewRouter(echo.RouterConfig{UnescapePathParamValues: true}),
 	})
 	s.echo.Use(s.observe, s.recovered, s.secureHeaders(), s.headers, s.cors(), s.limits)
-	s.api = newAPI(s)
+	configureHuma()
+	s.api = huma.NewAPI(openapi.Config(cfg.Version, SessionCookie, jsonFormat), &humaAdapter{server: s})
 	s.addHealth()
 	s.addAssets()
 	return s, nil

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/jsonform"
 )
 
@@ -34,9 +36,9 @@ const maxProblems = 100
 
 // problemOfHuma returns the problem of an error of huma: values that do not match the schema. ctx is
 // nil if there is no request.
-func problemOfHuma(ctx huma.Context, status int, msg string, errs []error) *Problem {
+func problemOfHuma(ctx huma.Context, status int, msg string, errs []error) *problem.Problem {
 	if status >= 500 {
-		return newProblem(status, codeInternal, internalDetail)
+		return problem.New(status, problem.CodeInternal, problem.InternalDetail)
 	}
 	refusal := care.Errorf(care.Invalid, "the request has an invalid value")
 	if status == 400 {
@@ -51,7 +53,7 @@ func problemOfHuma(ctx huma.Context, status int, msg string, errs []error) *Prob
 			refusal.Fields = append(refusal.Fields, care.FieldError{Field: f.Field, Message: f.Message})
 		}
 	}
-	return problemOfRefusal(refusal)
+	return problem.OfRefusal(refusal)
 }
 
 // queryHint returns what else to know about an invalid query parameter: which ones there are, or that
@@ -82,20 +84,20 @@ const TimeForm = "must be an RFC 3339 date and time, such as 2026-03-14T09:30:00
 // FieldProblemOf returns the problem of huma's message at a location such as
 // "body.results[0].value" or "path.id". Some of huma's messages repeat a part of the value (a
 // malformed id, an address): only texts from the schema are kept.
-func FieldProblemOf(location, message string) FieldProblem {
+func FieldProblemOf(location, message string) problem.FieldProblem {
 	place, path, _ := strings.Cut(location, ".")
 	if place != "body" && place != "path" && place != "query" && place != "header" && place != "cookie" {
 		path = location
 	}
 	if rest, ok := strings.CutPrefix(message, "expected required property "); ok {
 		name, _, _ := strings.Cut(rest, " ")
-		return FieldProblem{Field: FieldName(strings.TrimPrefix(path+"."+name, ".")), Message: "is required"}
+		return problem.FieldProblem{Field: problem.FieldName(strings.TrimPrefix(path+"."+name, ".")), Message: "is required"}
 	}
 	if rest, ok := strings.CutPrefix(message, decodePrefix); ok {
 		field, detail, _ := strings.Cut(rest, decodeSplit)
-		return FieldProblem{Field: FieldName(field), Message: detail}
+		return problem.FieldProblem{Field: problem.FieldName(field), Message: detail}
 	}
-	return FieldProblem{Field: FieldName(path), Message: safeMessage(message)}
+	return problem.FieldProblem{Field: problem.FieldName(path), Message: safeMessage(message)}
 }
 
 func safeMessage(message string) string {
@@ -139,7 +141,7 @@ const (
 	decodeSplit  = "\x00"
 )
 
-// jsonFormat is huma's JSON format. checkBody has checked a body before.
+// jsonFormat is huma's JSON format. body.Check has checked a body before.
 var jsonFormat = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeJSON}
 
 // longNumber returns the path of a number that is too long for ehr.Decimal.
@@ -180,4 +182,29 @@ func decodeJSON(data []byte, v any) error {
 		where, detail = path, "is a number with too many digits: at most 40 characters, and 3 of an exponent"
 	}
 	return errors.New(decodePrefix + where + decodeSplit + detail)
+}
+
+// findInJSON returns the path of the first value or name that matches.
+func findInJSON(v any, path string, match func(any) bool) (string, bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, item := range v {
+			below := strings.TrimPrefix(path+"."+name, ".")
+			if match(name) {
+				return below, true
+			}
+			if found, ok := findInJSON(item, below, match); ok {
+				return found, true
+			}
+		}
+	case []any:
+		for i, item := range v {
+			if found, ok := findInJSON(item, path+"["+strconv.Itoa(i)+"]", match); ok {
+				return found, true
+			}
+		}
+	default:
+		return path, match(v)
+	}
+	return "", false
 }

@@ -54,4 +54,7 @@
 // Messages name the kind of thing there is to read, and ask to sign in. Errors, job arguments and
 // logs carry ids and codes. A Notifier returns Error, whose text consists of its class and code
 // alone.
+//
+// Claims, settlements and the sweep are one package because they change the state of the same
+// deliveries.
 package notify

@@ -43,4 +43,6 @@
 // A session is woken without its lock, by setting due to the first position that concerns it. Two
 // orders ensure that no wake is lost: an event is in the ring before its rooms are visited, and a
 // session is in the index of a room before it reads the ring for the last time.
+//
+// Sessions, rooms and the ring are one package because they share locks, in the order above.
 package realtime

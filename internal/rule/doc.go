@@ -43,4 +43,7 @@
 //
 // Rules never match types whose catalog entry is not RuleVisible, not even with **, so that no loop
 // can be written.
+//
+// Conditions, their lint and the resolution of recipients are one package because all use the
+// unexported compiled condition and the parsed source.
 package rule

@@ -19,7 +19,7 @@ import (
 
 	"carewire/internal/audit"
 	"carewire/internal/auth/authtest"
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/peer"
 	"carewire/internal/ledger"
 )
 
@@ -189,9 +189,9 @@ func TestAudit_ReadsOfNamesAndOfTheTrailAreEvents(t *testing.T) {
 func TestAudit_EventsHaveTheClientAsTheSettingsAllow(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		detail  httpapi.AddressDetail
+		detail  peer.AddressDetail
 		address string
-	}{{httpapi.AddressFull, "203.0.113.77"}, {httpapi.AddressPrefix, "203.0.113.0/24"}, {httpapi.AddressOff, ""}} {
+	}{{peer.AddressFull, "203.0.113.77"}, {peer.AddressPrefix, "203.0.113.0/24"}, {peer.AddressOff, ""}} {
 		b := setup(t, func(cfg *config) {
 			cfg.ClientAddress = c.detail
 			cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}

@@ -7,13 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"carewire/internal/httpapi"
 )
 
 // serveSlow serves the handler on a real connection, with the server's own deadlines far away.
@@ -119,46 +116,6 @@ func TestSlowBody_IsAnsweredAndEndsItsConnectionOnEveryRoute(t *testing.T) {
 				require.True(t, closes, "Connection: close")
 			})
 		}
-	}
-}
-
-// After a body that was read the server's own deadline counts again: a client that then says nothing is not waited for without end.
-func TestSlowBody_LeavesTheServersDeadlineInForce(t *testing.T) {
-	t.Parallel()
-	ended := make(chan struct{})
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done() // The server's watch ends the request at its deadline.
-		close(ended)
-		w.WriteHeader(http.StatusNoContent)
-	})
-	server := httptest.NewUnstartedServer(httpapi.WithBodies(h, 100, time.Minute))
-	server.Config.ReadTimeout = 50 * time.Millisecond
-	server.Start()
-	defer server.Close()
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
-	require.NoError(t, err)
-	select {
-	case <-ended:
-	case <-time.After(20 * time.Second):
-		t.Fatal("the deadline was cleared")
-	}
-}
-
-func TestSlowBody_OfAnotherServerIsBoundedToo(t *testing.T) {
-	t.Parallel()
-	addr := serveSlow(t, httpapi.WithBodies(http.NotFoundHandler(), 100, 50*time.Millisecond))
-	for text, want := range map[string]int{
-		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx":                                            http.StatusRequestTimeout,
-		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n":                                      http.StatusRequestTimeout,
-		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999\r\n\r\n" + strings.Repeat("x", 150):                      http.StatusRequestTimeout,
-		"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx":                       http.StatusNotFound,
-		"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 200\r\n\r\n" + strings.Repeat("x", 200): http.StatusRequestEntityTooLarge,
-	} {
-		status, _ := raw(t, addr, text, nil)
-		require.Equal(t, want, status, text[:40])
 	}
 }
 

@@ -70,7 +70,7 @@ type eventsInput struct {
 
 // Resolve implements huma.Resolver. It reads the headers that determine the mode.
 func (in *eventsInput) Resolve(ctx huma.Context) []error {
-	in.mediaType, _, _ = mime.ParseMediaType(ctx.Header("Content-Type")) // readBody has checked it.
+	in.mediaType, _, _ = mime.ParseMediaType(ctx.Header("Content-Type")) // body.Reader has checked it.
 	in.attributes = map[string]string{}
 	ctx.EachHeader(func(name, value string) {
 		if attribute, ok := strings.CutPrefix(strings.ToLower(name), binaryPrefix); ok {

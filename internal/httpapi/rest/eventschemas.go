@@ -14,6 +14,7 @@ import (
 	"carewire/internal/clinic/intake"
 	"carewire/internal/event"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/jsonform"
 )
 
@@ -89,13 +90,13 @@ func (v *eventSchemas) batch(body []byte) ([]intake.Event, error) {
 // section 3.1). The value of a header is percent-encoded if it is not plain ASCII.
 func structured(in *eventsInput) (json.RawMessage, error) {
 	if in.duplicate != "" {
-		return nil, care.InvalidField(httpapi.FieldName(in.duplicate), "duplicate header; send it once")
+		return nil, care.InvalidField(problem.FieldName(in.duplicate), "duplicate header; send it once")
 	}
 	parts := map[string]any{}
 	for name, value := range in.attributes {
 		text, err := url.PathUnescape(value)
 		if err != nil {
-			return nil, care.InvalidField(httpapi.FieldName(binaryPrefix+name), "invalid percent-encoding")
+			return nil, care.InvalidField(problem.FieldName(binaryPrefix+name), "invalid percent-encoding")
 		}
 		parts[name] = text
 	}

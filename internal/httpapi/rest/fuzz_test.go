@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/clinic/ehr"
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/httpapi/rest"
 )
 
@@ -31,7 +31,7 @@ func requireFault(t *testing.T, w *httptest.ResponseRecorder) {
 	}
 	require.Contains(t, []int{400, 403, 404, 409, 412, 413, 422}, w.Code, "%s", w.Body)
 	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-	var p httpapi.Problem
+	var p problem.Problem
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
 	require.NotEmpty(t, p.Code)
 	require.NotEmpty(t, p.Detail)

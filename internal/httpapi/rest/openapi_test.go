@@ -129,16 +129,16 @@ func (d *document) answers(where string, op map[string]any) {
 	for status, v := range responses {
 		answer, name := d.resolve(v), where+" answer "+status
 		if words(answer, "description") == "" {
-			d.lack(name, "no description: give the status words in operation.also, or in problemAnswers (specification.go)")
+			d.lack(name, "no description: give the status words in operation.also, or in problemAnswers (httpapi/openapi)")
 		}
 		if at(answer, "headers")["X-Request-Id"] == nil {
-			d.lack(name, "no X-Request-Id header: completeSpecification (specification.go) adds it to statuses in problemAnswers and to successes")
+			d.lack(name, "no X-Request-Id header: Complete (httpapi/openapi) adds it to statuses in problemAnswers and to successes")
 		}
 		switch content := at(answer, "content"); {
 		case status >= "400":
 			media := at(content, "application/problem+json")
 			if words(at(media, "schema"), "$ref") != "#/components/schemas/Problem" || len(at(media, "examples")) == 0 {
-				d.lack(name, "no problem with an example: add the status to problemAnswers (specification.go)")
+				d.lack(name, "no problem with an example: add the status to problemAnswers (httpapi/openapi)")
 			}
 		case status != "204" && status != "304":
 			d.example(name, at(content, "application/json"))

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/clinic/ehr"
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/openapi"
 )
 
 // recordMeta is the metadata of a record.
@@ -71,7 +71,7 @@ func (v recordView[B]) Schema(r huma.Registry) *huma.Schema {
 			Required: slices.Concat(body.Required, meta.Required),
 		}
 	}
-	return &huma.Schema{Ref: httpapi.SchemaPrefix + name}
+	return &huma.Schema{Ref: openapi.SchemaPrefix + name}
 }
 
 // numberSchema is the schema of a number that keeps its digits.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 )
 
 func aRule(name string) string {
@@ -89,7 +89,7 @@ func TestRules_WithMistakesAreRefusedWithEachOnItsLine(t *testing.T) {
 	for _, path := range []string{"/api/rules/check", "/api/rules"} {
 		w := b.do(operator, http.MethodPost, path, map[string]any{"source": source})
 		require.Equal(t, []string{"recipients", "on", "channels"}, requireProblem(t, w, 422, "invalid"))
-		var p httpapi.Problem
+		var p problem.Problem
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
 		require.Equal(t, []int{2, 3, 4}, []int{p.Errors[0].Line, p.Errors[1].Line, p.Errors[2].Line})
 		require.Equal(t, "the rule set has 3 mistakes", p.Detail)

@@ -30,6 +30,7 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/httpapi/web"
 	"carewire/internal/notify"
@@ -280,7 +281,7 @@ func requireProblem(tb testing.TB, w *httptest.ResponseRecorder, status int, cod
 	tb.Helper()
 	require.Equal(tb, status, w.Code, "%s", w.Body)
 	require.Equal(tb, "application/problem+json", w.Header().Get("Content-Type"))
-	var p httpapi.Problem
+	var p problem.Problem
 	require.NoError(tb, json.Unmarshal(w.Body.Bytes(), &p))
 	require.Equal(tb, code, p.Code, "%s", w.Body)
 	require.Equal(tb, status, p.Status)

@@ -10,6 +10,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/realtime"
 )
 
@@ -37,7 +38,7 @@ func registerSocket(api *httpapi.Server, dir *directory.Service, hub *realtime.H
 	})
 	api.Handle(http.MethodGet, httpapi.SocketPath, httpapi.Access{Action: care.SelfManage, Own: true}, func(c *echo.Context) error {
 		if hub == nil {
-			return httpapi.RoleMissing("sockets", "realtime")
+			return problem.RoleMissing("sockets", "realtime")
 		}
 		r := c.Request()
 		session, err := socketSession(api, dir, r)

@@ -16,7 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
 	"carewire/internal/realtime"
@@ -177,7 +177,7 @@ func TestServer_AnswersARealClientThatSendsTooMuchOrStopsMidway(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = res.Body.Close() }()
 	require.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
-	var problem httpapi.Problem
+	var problem problem.Problem
 	require.NoError(t, json.NewDecoder(res.Body).Decode(&problem))
 	require.Equal(t, "too_large", problem.Code)
 

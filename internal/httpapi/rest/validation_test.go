@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 )
 
 func TestValidation_SaysWhatAFieldMustBeInASentence(t *testing.T) {
@@ -34,8 +34,8 @@ func TestValidation_SaysWhatAFieldMustBeInASentence(t *testing.T) {
 	} {
 		w := b.do(admin, c.method, c.path, c.body)
 		require.Equal(t, http.StatusUnprocessableEntity, w.Code, "%s", w.Body)
-		var p httpapi.Problem
+		var p problem.Problem
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
-		require.Equal(t, []httpapi.FieldProblem{{Field: c.field, Message: c.says}}, p.Errors, c.path)
+		require.Equal(t, []problem.FieldProblem{{Field: c.field, Message: c.says}}, p.Errors, c.path)
 	}
 }

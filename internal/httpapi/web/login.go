@@ -22,6 +22,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 )
 
 const (
@@ -165,7 +166,7 @@ func (p *pages) demoLogin(c *echo.Context) error {
 	email := r.PostFormValue("email")
 	a, ok := p.remembered(r)
 	if !ok || !secretEqual(a.State, r.PostFormValue("token")) {
-		return httpapi.CrossOrigin("the page has expired, or the request is not from it; open /login again")
+		return problem.CrossOrigin("the page has expired, or the request is not from it; open /login again")
 	}
 	if !slices.ContainsFunc(p.cfg.DemoPeople, func(person DemoPerson) bool { return person.Email == email }) {
 		return care.InvalidField("email", "must be one of the people of the demo")

@@ -10,6 +10,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/problem"
 	"carewire/internal/layout"
 )
 
@@ -69,5 +70,5 @@ func (p *pages) demoHost(r *http.Request) error {
 	if _, err := netip.ParseAddr(host); err == nil || host == "localhost" || host == strings.ToLower(p.api.BaseURL().Hostname()) {
 		return nil
 	}
-	return httpapi.WrongHost()
+	return problem.WrongHost()
 }

@@ -1,4 +1,4 @@
-package app
+package logging
 
 import (
 	"bytes"
@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLibraryLogger_WritesARepeatedLineOnceAMinuteWithTheNumberDropped(t *testing.T) {
+func TestForLibrary_WritesARepeatedLineOnceAMinuteWithTheNumberDropped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		logger := libraryLogger(slog.New(slog.NewTextHandler(&out, nil)))
+		logger := ForLibrary(slog.New(slog.NewTextHandler(&out, nil)))
 		// An outage of 105 seconds, in which each of five queues fails every second.
 		for range 105 {
 			for _, queue := range []string{"email", "push", "sms", "whatsapp", "sweep"} {
@@ -39,7 +39,7 @@ func TestLibraryLogger_WritesARepeatedLineOnceAMinuteWithTheNumberDropped(t *tes
 	})
 }
 
-func TestLibraryLogger_RemembersABoundedNumberOfLines(t *testing.T) {
+func TestForLibrary_RemembersABoundedNumberOfLines(t *testing.T) {
 	t.Parallel()
 	h := sparse{slog.DiscardHandler, &repeats{lines: map[repeat]*seen{}}}
 	for i := range 3 * maxRepeats {

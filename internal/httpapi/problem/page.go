@@ -1,14 +1,12 @@
-package httpapi
+package problem
 
 import (
-	"context"
 	"html/template"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/elnormous/contenttype"
 
@@ -17,13 +15,13 @@ import (
 
 // problemForms are the forms of a problem, the default first.
 var problemForms = []contenttype.MediaType{
-	contenttype.NewMediaType(problemType), contenttype.NewMediaType("application/json"), contenttype.NewMediaType("text/html"),
+	contenttype.NewMediaType(MediaType), contenttype.NewMediaType("application/json"), contenttype.NewMediaType("text/html"),
 }
 
-// wantsPage reports whether the answer to a request is a page that a person looks at: a browser
+// WantsPage reports whether the answer to a request is a page that a person looks at: a browser
 // opens a path or submits a form, and its Accept header prefers HTML to JSON (RFC 9110, section
 // 12.5.1). Scripts, and programs that accept everything, get JSON.
-func wantsPage(r *http.Request) bool {
+func WantsPage(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		form, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if r.Method != http.MethodPost || err != nil || form != "application/x-www-form-urlencoded" {
@@ -67,29 +65,14 @@ type problemView struct {
 	Retry, Login, LoginText string
 }
 
-// viewerTimeout bounds the look-up of the person for the header of a problem's page.
-const viewerTimeout = 2 * time.Second
-
-// writeProblemPage answers with the problem as an HTML page. The request's own context may have
-// ended.
-func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *Problem) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), viewerTimeout)
-	defer cancel()
-	r = r.WithContext(ctx)
-	if err := writeProblemPage(w, r, p, s.Header(r)); err != nil {
-		s.logger.ErrorContext(ctx, "problem page", "request_id", p.RequestID, "error", err)
-		writeProblem(w, r, p)
-	}
-}
-
-// writeProblemPage answers with the page of a problem under a header. It has written nothing if it
+// WritePage answers with the page of a problem under a header. It has written nothing if it
 // returns an error.
-func writeProblemPage(w http.ResponseWriter, r *http.Request, p *Problem, header layout.Header) error {
+func WritePage(w http.ResponseWriter, r *http.Request, p *Problem, header layout.Header) error {
 	view := problemView{Problem: p, Title: p.Title, Lead: sentence(p.Detail), Fields: p.Errors}
 	if header.Viewer != nil {
 		view.SignedIn = header.Viewer.Name
 	}
-	view.explain(header.Login, here(r), p.headers.Get("Retry-After"))
+	view.explain(header.Login, PagePath(r), p.headers.Get("Retry-After"))
 	main, err := layout.Fragment(problemPage, view)
 	if err != nil {
 		return err
@@ -111,8 +94,8 @@ func writeProblemPage(w http.ResponseWriter, r *http.Request, p *Problem, header
 	return nil
 }
 
-// here returns the path of a page that can be opened again, or the start page for a form.
-func here(r *http.Request) string {
+// PagePath returns the path of a page that can be opened again, or the start page for a form.
+func PagePath(r *http.Request) string {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return r.URL.RequestURI()
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package body
 
 import (
 	"bytes"
@@ -7,25 +7,24 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/labstack/echo/v5"
-
 	"carewire/internal/care"
+	"carewire/internal/httpapi/problem"
 )
 
 const (
-	// maxBody is the largest body that is read, in bytes.
-	maxBody = 1 << 20
-	// maxSmallBody is the largest body of a caller with a valid token but no account, in bytes.
-	maxSmallBody = 4 << 10
+	// Max is the largest body that is read, in bytes.
+	Max = 1 << 20
+	// MaxSmall is the largest body of a caller with a valid token but no account, in bytes.
+	MaxSmall = 4 << 10
 	// drainLarge is the number of bytes of a body that is too large that are discarded after
-	// maxBody.
+	// Max.
 	drainLarge = 8 << 20
 	// drainUnread is the number of bytes that are discarded of a body that no handler read. It is
 	// the limit of net/http (maxPostHandlerReadBytes).
 	drainUnread = 256 << 10
-	// bodyTimeout is the time that a client has to send its body. A body of 1 MiB then needs 70
+	// DefaultTimeout is the time that a client has to send its body. A body of 1 MiB then needs 70
 	// KB/s.
-	bodyTimeout = 15 * time.Second
+	DefaultTimeout = 15 * time.Second
 )
 
 // A slow body must not hold its connection. These rules apply to every route and every encoding of
@@ -39,8 +38,8 @@ const (
 //   - A body that was not read to its end is answered with Connection: close, and with 408 after
 //     the deadline.
 
-// bodyReader reads the body of one request.
-type bodyReader struct {
+// Reader reads the body of one request.
+type Reader struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	begun   time.Time
@@ -49,17 +48,23 @@ type bodyReader struct {
 	done bool
 }
 
+// NewReader returns the reader of a request's body. begun is when the request arrived; timeout is
+// the time that the client has to send the body.
+func NewReader(w http.ResponseWriter, r *http.Request, begun time.Time, timeout time.Duration) *Reader {
+	return &Reader{w: w, r: r, begun: begun, timeout: timeout}
+}
+
 // hasBody reports whether the request has a body.
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
 // arm sets the deadline. A writer without a connection (in tests) has nothing to limit.
-func (b *bodyReader) arm() {
+func (b *Reader) arm() {
 	_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(b.timeout))
 }
 
 // finished replaces the deadline by that of the server (http.Server.ReadTimeout, counted from the
 // start of the request).
-func (b *bodyReader) finished() {
+func (b *Reader) finished() {
 	b.done = true
 	deadline := time.Time{}
 	if server, ok := b.r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 {
@@ -68,8 +73,8 @@ func (b *bodyReader) finished() {
 	_ = http.NewResponseController(b.w).SetReadDeadline(deadline)
 }
 
-// read returns the whole body, of at most limit bytes.
-func (b *bodyReader) read(limit int64) ([]byte, error) {
+// Read returns the whole body, of at most limit bytes.
+func (b *Reader) Read(limit int64) ([]byte, error) {
 	if err := checkContentEncoding(b.r.Header); err != nil {
 		return nil, err
 	}
@@ -80,12 +85,12 @@ func (b *bodyReader) read(limit int64) ([]byte, error) {
 		// drainLarge.
 		_, err = io.CopyN(io.Discard, b.r.Body, drainLarge)
 		if b.leave(err); !isTimeout(err) {
-			return nil, tooLarge(limit)
+			return nil, problem.TooLarge(limit)
 		}
 	}
 	if err != nil {
 		b.leave(err)
-		return nil, bodyReadError(err)
+		return nil, readError(err)
 	}
 	b.finished()
 	return body, nil
@@ -93,7 +98,7 @@ func (b *bodyReader) read(limit int64) ([]byte, error) {
 
 // drain discards a body that was not read, as net/http does, so that the connection can be reused.
 // It returns the error of a body that did not arrive in time.
-func (b *bodyReader) drain() error {
+func (b *Reader) drain() error {
 	if b.r.Header.Get("Expect") != "" {
 		// Reading would ask the client for the body (RFC 9110, section 10.1.1).
 		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now())
@@ -104,13 +109,13 @@ func (b *bodyReader) drain() error {
 	_, err := io.CopyN(io.Discard, b.r.Body, drainUnread)
 	b.leave(err)
 	if isTimeout(err) {
-		return bodyReadError(err)
+		return readError(err)
 	}
 	return nil
 }
 
 // leave stops reading. A connection with unread parts of the body is closed after the answer.
-func (b *bodyReader) leave(err error) {
+func (b *Reader) leave(err error) {
 	if errors.Is(err, io.EOF) {
 		b.finished()
 		return
@@ -127,89 +132,70 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-func bodyReadError(err error) error {
+func readError(err error) error {
 	if isTimeout(err) {
-		return newProblem(http.StatusRequestTimeout, codeRequestTimeout, "the body did not arrive in time")
+		return problem.New(http.StatusRequestTimeout, problem.CodeRequestTimeout, "the body did not arrive in time")
 	}
 	return care.Errorf(care.Malformed, "the body is incomplete")
 }
 
-// readBody returns the JSON body of a request, of one of the accepted media types, after its
-// checks.
-func (s *Server) readBody(c *echo.Context, limit int64, accepted ...string) ([]byte, error) {
-	r := c.Request()
-	if err := checkContentType(r.Header.Get("Content-Type"), accepted); err != nil {
+// ReadJSON returns the JSON body, of at most limit bytes and of one of the accepted media types,
+// after its checks.
+func (b *Reader) ReadJSON(limit int64, accepted ...string) ([]byte, error) {
+	if err := checkContentType(b.r.Header.Get("Content-Type"), accepted); err != nil {
 		return nil, err
 	}
-	if !hasBody(r) {
-		return nil, checkBody(nil)
+	if !hasBody(b.r) {
+		return nil, Check(nil)
 	}
-	body, err := s.bodyOf(c).read(limit)
+	body, err := b.Read(limit)
 	if err != nil {
 		return nil, err
 	}
-	return body, checkBody(body)
+	return body, Check(body)
 }
 
-// bodyOf returns the reader of the request's body.
-func (s *Server) bodyOf(c *echo.Context) *bodyReader {
-	i := infoOf(c.Request().Context())
-	if i.body.r == nil {
-		i.body = bodyReader{w: c.Response(), r: c.Request(), begun: i.begun, timeout: s.cfg.BodyTimeout}
+// Buffer replaces the request's body by one in memory, for handlers that read it themselves.
+func (b *Reader) Buffer(limit int64) error {
+	if !hasBody(b.r) {
+		return nil
 	}
-	return &i.body
-}
-
-// bodyFirst reads the body into memory before the handler runs, for routes that do not call
-// readBody.
-func (s *Server) bodyFirst(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c *echo.Context) error {
-		r := c.Request()
-		if hasBody(r) {
-			body, err := s.bodyOf(c).read(maxBody)
-			if err != nil {
-				return err
-			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
-		}
-		return next(c)
+	body, err := b.Read(limit)
+	if err != nil {
+		return err
 	}
+	b.r.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
 }
 
-// bodyLast discards the body of a request that was refused before its body was read. It returns the
+// Discard discards the body of a request that was refused before its body was read. It returns the
 // error to answer with.
-func (s *Server) bodyLast(c *echo.Context, refusal error) error {
-	if !hasBody(c.Request()) {
+func (b *Reader) Discard(refusal error) error {
+	if !hasBody(b.r) || b.done {
 		return refusal
 	}
-	if b := s.bodyOf(c); !b.done {
-		if err := b.drain(); err != nil {
-			return err
-		}
+	if err := b.drain(); err != nil {
+		return err
 	}
 	return refusal
 }
 
-// WithBodies reads each request's body, of at most limit bytes, into memory before the handler
-// runs. It applies the rules above to a handler that is not behind a Server. A timeout of 0 means
-// that of the API.
-func WithBodies(next http.Handler, limit int64, timeout time.Duration) http.Handler {
+// Buffered reads each request's body, of at most limit bytes, into memory before the handler
+// runs. It applies the rules above to a handler that is not behind an httpapi.Server. A timeout of 0
+// means DefaultTimeout.
+func Buffered(next http.Handler, limit int64, timeout time.Duration) http.Handler {
 	if timeout == 0 {
-		timeout = bodyTimeout
+		timeout = DefaultTimeout
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if hasBody(r) {
-			b := &bodyReader{w: w, r: r, begun: time.Now(), timeout: timeout}
-			body, err := b.read(limit)
-			if p, ok := errors.AsType[*Problem](err); ok {
-				writeProblem(w, r, p)
-				return
-			}
-			if refusal, ok := errors.AsType[*care.Error](err); ok {
-				writeProblem(w, r, problemOfRefusal(refusal))
-				return
-			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
+		err := NewReader(w, r, time.Now(), timeout).Buffer(limit)
+		if p, ok := errors.AsType[*problem.Problem](err); ok {
+			problem.Write(w, r, p)
+			return
+		}
+		if refusal, ok := errors.AsType[*care.Error](err); ok {
+			problem.Write(w, r, problem.OfRefusal(refusal))
+			return
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -1,4 +1,4 @@
-package httpapi
+package problem
 
 import (
 	"cmp"
@@ -10,11 +10,14 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi/etag"
 	"carewire/internal/postgres"
 )
 
@@ -35,22 +38,28 @@ var statuses = map[care.Code]int{
 	care.Unavailable:          http.StatusServiceUnavailable,
 }
 
+// StatusOf returns the HTTP status of a code of the domain: 0 for an unknown one.
+func StatusOf(code care.Code) int { return statuses[code] }
+
 // The codes of refusals that are specific to HTTP; those of the domain are in package care.
 const (
-	codeInternal         = "internal"
-	codeMethodNotAllowed = "method_not_allowed"
-	codeUnsupportedMedia = "unsupported_media_type"
-	codeRequestTimeout   = "request_timeout"
-	codeCrossOrigin      = "cross_origin"
-	codeRoleMissing      = "role_missing"
-	codeWrongHost        = "wrong_host"
+	CodeInternal         = "internal"
+	CodeMethodNotAllowed = "method_not_allowed"
+	CodeUnsupportedMedia = "unsupported_media_type"
+	CodeRequestTimeout   = "request_timeout"
+	CodeCrossOrigin      = "cross_origin"
+	CodeRoleMissing      = "role_missing"
+	CodeWrongHost        = "wrong_host"
 )
 
-// retryAfter is the Retry-After of a part of the service that is unavailable, in seconds.
-const retryAfter = "2"
+// MediaType is the media type of a problem.
+const MediaType = "application/problem+json"
 
-// internalDetail is the detail of internal errors, which reveals nothing.
-const internalDetail = "internal error; if it persists, report the request id to the operator"
+// RetryAfter is the Retry-After of a part of the service that is unavailable, in seconds.
+const RetryAfter = "2"
+
+// InternalDetail is the detail of internal errors, which reveals nothing.
+const InternalDetail = "internal error; if it persists, report the request id to the operator"
 
 // Problem is a problem of RFC 9457, with a stable code for programs and the invalid fields.
 type Problem struct { //nolint:errname // It is RFC 9457's name, and the schema's.
@@ -75,8 +84,26 @@ type FieldProblem struct {
 	Line    int    `json:"line,omitempty" doc:"The line, counted from 1, in an input of many lines, such as a rule set."`
 }
 
-// newProblem returns a problem with a status and a code.
-func newProblem(status int, code, detail string) *Problem {
+// FieldName returns a path in a form that can be shown: without control characters, at most 200
+// characters long. The names in it can be a client's own.
+func FieldName(path string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, path)
+	if runes := []rune(clean); len(runes) > 200 {
+		clean = string(runes[:200]) + "…"
+	}
+	if clean == "" {
+		return "body"
+	}
+	return clean
+}
+
+// New returns a problem with a status and a code.
+func New(status int, code, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, headers: http.Header{}}
 }
 
@@ -90,45 +117,51 @@ func (p *Problem) GetStatus() int { return p.Status }
 func (p *Problem) GetHeaders() http.Header { return p.headers }
 
 // ContentType implements huma.ContentTypeFilter.
-func (p *Problem) ContentType(string) string { return "application/problem+json" }
+func (p *Problem) ContentType(string) string { return MediaType }
 
-// with adds a header to the problem.
-func (p *Problem) with(name, value string) *Problem {
+// WithHeaders replaces the headers of the problem.
+func (p *Problem) WithHeaders(h http.Header) *Problem {
+	p.headers = h
+	return p
+}
+
+// With adds a header to the problem.
+func (p *Problem) With(name, value string) *Problem {
 	p.headers.Set(name, value)
 	return p
 }
 
 // CrossOrigin returns the refusal of a request that another site's page may have sent.
 func CrossOrigin(detail string) error {
-	return newProblem(http.StatusForbidden, codeCrossOrigin, detail)
+	return New(http.StatusForbidden, CodeCrossOrigin, detail)
 }
 
 // RoleMissing returns the refusal of a request that only instances of another role serve. It sets
 // no Retry-After, as a retry at this instance does not help.
 func RoleMissing(service, role string) error {
-	return newProblem(http.StatusServiceUnavailable, codeRoleMissing, "this instance does not serve "+service+"; use an instance with the role "+role)
+	return New(http.StatusServiceUnavailable, CodeRoleMissing, "this instance does not serve "+service+"; use an instance with the role "+role)
 }
 
 // WrongHost returns the refusal of a request to the demo with another Host.
 func WrongHost() error {
-	return newProblem(http.StatusMisdirectedRequest, codeWrongHost, "in demo mode, Host must be localhost, an IP address, or the host of CAREWIRE_BASE_URL")
+	return New(http.StatusMisdirectedRequest, CodeWrongHost, "in demo mode, Host must be localhost, an IP address, or the host of CAREWIRE_BASE_URL")
 }
 
-// problemOf returns the problem of an error. An internal error is logged here, once; its problem
+// Of returns the problem of an error of a request. An internal error is logged here, once; its problem
 // has no details.
-func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
-	p := classify(ctx, logger, err)
-	p.RequestID = infoOf(ctx).id
+func Of(ctx context.Context, logger *slog.Logger, requestID string, err error) *Problem {
+	p := classify(ctx, logger, requestID, err)
+	p.RequestID = requestID
 	return p
 }
 
-func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
+func classify(ctx context.Context, logger *slog.Logger, requestID string, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	if refusal, ok := errors.AsType[*care.Error](err); ok {
 		if _, known := statuses[refusal.Code]; known {
-			return problemOfRefusal(refusal)
+			return OfRefusal(refusal)
 		}
 	}
 	var coder echo.HTTPStatusCoder
@@ -137,19 +170,19 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 			return p
 		}
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problemOfRefusal(tooLarge(maxBody))
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return OfRefusal(TooLarge(large.Limit))
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return problemOfRefusal(care.Errorf(care.Unavailable, "the request took too long; try again"))
+		return OfRefusal(care.Errorf(care.Unavailable, "the request took too long; try again"))
 	}
-	logger.ErrorContext(ctx, "request failed", "request_id", infoOf(ctx).id, "error", postgres.SafeError(err))
-	return newProblem(http.StatusInternalServerError, codeInternal, internalDetail)
+	logger.ErrorContext(ctx, "request failed", "request_id", requestID, "error", postgres.SafeError(err))
+	return New(http.StatusInternalServerError, CodeInternal, InternalDetail)
 }
 
-// problemOfRefusal returns the problem of a domain error, with the headers of its status.
-func problemOfRefusal(refusal *care.Error) *Problem {
-	p := newProblem(statuses[refusal.Code], cmp.Or(refusal.Reason, string(refusal.Code)), refusal.Message)
+// OfRefusal returns the problem of a domain error, with the headers of its status.
+func OfRefusal(refusal *care.Error) *Problem {
+	p := New(statuses[refusal.Code], cmp.Or(refusal.Reason, string(refusal.Code)), refusal.Message)
 	p.NextFree, p.PossibleDuplicates = refusal.NextFree, refusal.Duplicates
 	for _, f := range refusal.Fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message, Line: f.Line})
@@ -157,17 +190,17 @@ func problemOfRefusal(refusal *care.Error) *Problem {
 	switch refusal.Code {
 	case care.Unauthenticated:
 		if refusal.Reason != "" { // RFC 6750, section 3.1.
-			return p.with("WWW-Authenticate", fmt.Sprintf(`Bearer realm="carewire", error="invalid_token", error_description=%q`, refusal.Message))
+			return p.With("WWW-Authenticate", fmt.Sprintf(`Bearer realm="carewire", error="invalid_token", error_description=%q`, refusal.Message))
 		}
-		return p.with("WWW-Authenticate", `Bearer realm="carewire"`)
+		return p.With("WWW-Authenticate", `Bearer realm="carewire"`)
 	case care.PreconditionFailed:
 		if refusal.Version > 0 {
-			return p.with("ETag", ETag(refusal.Version))
+			return p.With("ETag", etag.Of(refusal.Version))
 		}
 	case care.RateLimited:
-		return p.with("Retry-After", "1")
+		return p.With("Retry-After", "1")
 	case care.Unavailable:
-		return p.with("Retry-After", retryAfter)
+		return p.With("Retry-After", RetryAfter)
 	default:
 	}
 	return p
@@ -177,24 +210,24 @@ func problemOfRefusal(refusal *care.Error) *Problem {
 func problemOfStatus(status int) *Problem {
 	switch status {
 	case http.StatusNotFound:
-		return newProblem(status, string(care.NotFound), "unknown route; see /docs/api")
+		return New(status, string(care.NotFound), "unknown route; see /docs/api")
 	case http.StatusMethodNotAllowed:
-		return newProblem(status, codeMethodNotAllowed, "method not allowed; the Allow header lists the methods of this route")
+		return New(status, CodeMethodNotAllowed, "method not allowed; the Allow header lists the methods of this route")
 	case http.StatusRequestEntityTooLarge:
-		return problemOfRefusal(tooLarge(maxBody))
+		return OfRefusal(care.Errorf(care.TooLarge, "the body is too large"))
 	default:
 		return nil
 	}
 }
 
-// writeProblem answers with the problem, for handlers outside of huma.
-func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
+// Write answers with the problem, for handlers outside of huma.
+func Write(w http.ResponseWriter, r *http.Request, p *Problem) {
 	maps.Copy(w.Header(), p.headers)
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // A Problem has only strings and numbers, so it always marshals.
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Type", MediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
@@ -202,6 +235,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	}
 }
 
-func tooLarge(limit int64) *care.Error {
+// TooLarge returns the refusal of a body of more than limit bytes.
+func TooLarge(limit int64) *care.Error {
 	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", limit)
 }

@@ -1,4 +1,4 @@
-package httpapi
+package peer
 
 import (
 	"net/http"
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// proxies are the addresses of trusted proxies.
-type proxies []netip.Prefix
+// Proxies are the addresses of trusted proxies.
+type Proxies []netip.Prefix
 
-func (p proxies) trust(addr netip.Addr) bool {
+func (p Proxies) trust(addr netip.Addr) bool {
 	for _, prefix := range p {
 		if prefix.Contains(addr) {
 			return true
@@ -19,12 +19,12 @@ func (p proxies) trust(addr netip.Addr) bool {
 	return false
 }
 
-// client returns the address of the client. It is the peer of the connection or, if that is a
+// Client returns the address of the client. It is the peer of the connection or, if that is a
 // trusted proxy, the right-most address in the proxy's header that is not a trusted proxy. The
 // header is X-Forwarded-For, or Forwarded (RFC 7239) if there is no X-Forwarded-For. Addresses to
 // the left come from the client and are not trusted. An entry that is not an address ends the
 // search at the proxy that wrote it. The zero Addr means that the address is unknown.
-func (p proxies) client(r *http.Request) netip.Addr {
+func (p Proxies) Client(r *http.Request) netip.Addr {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -79,9 +79,9 @@ func parseHop(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// network returns the prefix that limits are counted by: an IPv6 network of 64 bits, which belongs
+// Network returns the prefix that limits are counted by: an IPv6 network of 64 bits, which belongs
 // to one customer (RFC 6177), or a single IPv4 address.
-func network(addr netip.Addr) netip.Prefix {
+func Network(addr netip.Addr) netip.Prefix {
 	bits := 32
 	if addr.Is6() {
 		bits = 64

@@ -1,4 +1,4 @@
-package httpapi
+package peer
 
 import (
 	"fmt"
@@ -29,15 +29,16 @@ const (
 	ipv6Prefix = 48
 )
 
-func (d AddressDetail) validate() error {
+// Validate reports an unknown detail.
+func (d AddressDetail) Validate() error {
 	if !slices.Contains(addressDetails, d) {
-		return fmt.Errorf("httpapi: unknown ClientAddress %q", string(d))
+		return fmt.Errorf("unknown detail of addresses %q", string(d))
 	}
 	return nil
 }
 
-// of returns the part of the address that is stored: "" for none.
-func (d AddressDetail) of(addr netip.Addr) string {
+// Of returns the part of the address that is stored: "" for none.
+func (d AddressDetail) Of(addr netip.Addr) string {
 	switch {
 	case !addr.IsValid() || d == AddressOff:
 		return ""
@@ -74,8 +75,8 @@ var agents = []struct {
 // mobileParts are parts of the User-Agent values of native apps, which begin with the app's name.
 var mobileParts = []string{"cfnetwork/", "alamofire/", "okhttp/"}
 
-// agentOf returns the class of the program that sent the request.
-func agentOf(r *http.Request) care.Agent {
+// AgentOf returns the class of the program that sent the request.
+func AgentOf(r *http.Request) care.Agent {
 	text := strings.ToLower(r.UserAgent())
 	for _, a := range agents {
 		if strings.HasPrefix(text, a.prefix) {
@@ -86,14 +87,4 @@ func agentOf(r *http.Request) care.Agent {
 		return care.AgentMobile
 	}
 	return care.AgentOther
-}
-
-// clientOf returns the client of a request for the audit trail. Requests of service accounts are of
-// the class AgentService, whatever their User-Agent.
-func (i *requestInfo) clientOf() care.Client {
-	client := i.client
-	if _, ok := i.actor.ServiceAccount(); ok {
-		client.Agent = care.AgentService
-	}
-	return client
 }

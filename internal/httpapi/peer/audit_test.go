@@ -1,4 +1,4 @@
-package httpapi
+package peer_test
 
 import (
 	"net/http"
@@ -6,29 +6,29 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi/peer"
 )
 
 func TestAddressDetail_StoresWhatTheSettingAllows(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		detail     AddressDetail
+		detail     peer.AddressDetail
 		addr, want string
 	}{
-		{AddressFull, "203.0.113.77", "203.0.113.77"},
+		{peer.AddressFull, "203.0.113.77", "203.0.113.77"},
 		{"", "203.0.113.77", "203.0.113.77"},
-		{AddressFull, "2001:db8:1:2::7", "2001:db8:1:2::7"},
-		{AddressPrefix, "203.0.113.77", "203.0.113.0/24"},
-		{AddressPrefix, "2001:db8:1:2::7", "2001:db8:1::/48"},
-		{AddressOff, "203.0.113.77", ""},
+		{peer.AddressFull, "2001:db8:1:2::7", "2001:db8:1:2::7"},
+		{peer.AddressPrefix, "203.0.113.77", "203.0.113.0/24"},
+		{peer.AddressPrefix, "2001:db8:1:2::7", "2001:db8:1::/48"},
+		{peer.AddressOff, "203.0.113.77", ""},
 	} {
-		require.Equal(t, c.want, c.detail.of(netip.MustParseAddr(c.addr)), c)
+		require.Equal(t, c.want, c.detail.Of(netip.MustParseAddr(c.addr)), c)
 	}
-	require.Empty(t, AddressFull.of(netip.Addr{}))
-	require.Error(t, AddressDetail("half").validate())
+	require.Empty(t, peer.AddressFull.Of(netip.Addr{}))
+	require.Error(t, peer.AddressDetail("half").Validate())
 }
 
 func TestAgentOf_ReturnsAClassAndNeverTheText(t *testing.T) {
@@ -45,8 +45,6 @@ func TestAgentOf_ReturnsAClassAndNeverTheText(t *testing.T) {
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("User-Agent", text)
-		require.Equal(t, want, agentOf(r), text)
+		require.Equal(t, want, peer.AgentOf(r), text)
 	}
-	i := &requestInfo{client: care.Client{Agent: care.AgentOther}, actor: care.ServiceActor(uuid.New(), nil)}
-	require.Equal(t, care.AgentService, i.clientOf().Agent)
 }

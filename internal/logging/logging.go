@@ -1,4 +1,4 @@
-package app
+package logging
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"carewire/internal/config"
 )
 
-// newLogger returns a logger that writes text to a terminal and JSON elsewhere, unless the settings
+// New returns a logger that writes text to a terminal and JSON elsewhere, unless the settings
 // choose a format.
-func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
+func New(cfg config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // The settings were validated.
 	opts := &slog.HandlerOptions{Level: level}
@@ -50,9 +50,9 @@ func (h minLevelHandler) WithGroup(name string) slog.Handler {
 	return minLevelHandler{h.Handler.WithGroup(name)}
 }
 
-// libraryLogger returns a logger for a library that logs every step, and each failure every time it
+// ForLibrary returns a logger for a library that logs every step, and each failure every time it
 // occurs.
-func libraryLogger(logger *slog.Logger) *slog.Logger {
+func ForLibrary(logger *slog.Logger) *slog.Logger {
 	return slog.New(minLevelHandler{sparse{logger.Handler(), &repeats{lines: map[repeat]*seen{}}}})
 }
 

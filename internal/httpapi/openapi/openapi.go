@@ -1,4 +1,4 @@
-package httpapi
+package openapi
 
 import (
 	"cmp"
@@ -14,20 +14,21 @@ import (
 
 	"carewire/internal/auth"
 	"carewire/internal/care"
+	"carewire/internal/httpapi/problem"
 )
 
 // SchemaPrefix begins a reference to a schema of the document.
 const SchemaPrefix = "#/components/schemas/"
 
-// newAPI returns a huma API with JSON only and without pages.
-func newAPI(s *Server) huma.API {
-	configureHuma()
+// Config returns the configuration of a huma API with JSON only, in the format, and without pages.
+// sessionCookie is the name of the cookie of a browser's session. An empty version is "1".
+func Config(version, sessionCookie string, format huma.Format) huma.Config {
 	registry := huma.NewMapRegistry(SchemaPrefix, huma.DefaultSchemaNamer)
-	config := huma.Config{
+	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title: "carewire", Version: cmp.Or(s.cfg.Version, "1"),
+				Title: "carewire", Version: cmp.Or(version, "1"),
 				Contact: &huma.Contact{Name: "The operator of this service"},
 				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 				Description: "The event backbone of a clinic's software. Errors are RFC 9457 problems with a stable `code`. " +
@@ -39,7 +40,7 @@ func newAPI(s *Server) huma.API {
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the identity provider: `Authorization: Bearer …`."},
-					"cookie": {Type: "apiKey", In: "cookie", Name: SessionCookie, Description: "The session of a browser after `/login`. Requests that make changes must come from the same origin."},
+					"cookie": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "The session of a browser after `/login`. Requests that make changes must come from the same origin."},
 				},
 			},
 			Tags: []*huma.Tag{
@@ -57,17 +58,15 @@ func newAPI(s *Server) huma.API {
 				{Name: "stats", Description: "Statistics of events."},
 			},
 		},
-		Formats:                      map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
+		Formats:                      map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	}
-	return huma.NewAPI(config, &humaAdapter{server: s})
 }
 
 const (
 	headerPrefix   = "#/components/headers/"
 	responsePrefix = "#/components/responses/"
-	problemType    = "application/problem+json"
 )
 
 // problemAnswer documents a status of refusal.
@@ -89,7 +88,7 @@ var problemAnswers = map[int]problemAnswer{
 	}},
 	http.StatusForbidden: {"The caller's roles do not allow it, or the request is cross-origin.", nil, [][2]string{
 		{string(care.Forbidden), "your roles do not allow this"},
-		{codeCrossOrigin, "cross-origin request: with a cookie, only pages of this service can make changes"},
+		{problem.CodeCrossOrigin, "cross-origin request: with a cookie, only pages of this service can make changes"},
 	}},
 	http.StatusNotFound: {"The resource does not exist, or the caller may not see it.", nil, [][2]string{
 		{string(care.NotFound), "record not found, or you may not see it"},
@@ -104,7 +103,7 @@ var problemAnswers = map[int]problemAnswer{
 		{string(care.TooLarge), "the body is larger than 1048576 bytes"},
 	}},
 	http.StatusUnsupportedMediaType: {"The Content-Type or the Content-Encoding of the body is not supported.", []string{"Accept-Encoding"}, [][2]string{
-		{codeUnsupportedMedia, "Content-Type must be application/json, in UTF-8"},
+		{problem.CodeUnsupportedMedia, "Content-Type must be application/json, in UTF-8"},
 	}},
 	http.StatusUnprocessableEntity: {"Invalid values; they are listed in `errors`.", nil, [][2]string{
 		{string(care.Invalid), "the request has an invalid value"},
@@ -116,7 +115,7 @@ var problemAnswers = map[int]problemAnswer{
 		{string(care.RateLimited), "too many requests; slow down and try again"},
 	}},
 	http.StatusInternalServerError: {"An internal error.", nil, [][2]string{
-		{codeInternal, internalDetail},
+		{problem.CodeInternal, problem.InternalDetail},
 	}},
 	http.StatusServiceUnavailable: {"A part of the service is unavailable, or the request took too long: retry.", []string{"Retry-After"}, [][2]string{
 		{string(care.Unavailable), "the database does not answer right now; try again"},
@@ -137,10 +136,9 @@ var answerHeaders = map[string]struct{ description, example string }{
 	},
 }
 
-// completeSpecification adds to the document the parts that are common to operations: the answers
+// Complete adds to the document the parts that are common to operations: the answers
 // to refusals with examples, headers, examples of bodies, and the descriptions of ids.
-func (s *Server) completeSpecification() {
-	doc := s.api.OpenAPI()
+func Complete(doc *huma.OpenAPI) {
 	c := completer{doc: doc, schemas: doc.Components.Schemas}
 	doc.Components.Responses, doc.Components.Headers = map[string]*huma.Response{}, map[string]*huma.Header{}
 	for name, h := range answerHeaders {
@@ -261,47 +259,47 @@ func (c completer) problem(status int, written *huma.Response) *huma.Response {
 		}
 		c.doc.Components.Responses[name] = &huma.Response{
 			Description: shared.description, Headers: headers,
-			Content: map[string]*huma.MediaType{problemType: {Schema: &huma.Schema{Ref: SchemaPrefix + "Problem"}, Examples: examples}},
+			Content: map[string]*huma.MediaType{problem.MediaType: {Schema: &huma.Schema{Ref: SchemaPrefix + "Problem"}, Examples: examples}},
 		}
 	}
 	return &huma.Response{Ref: responsePrefix + name}
 }
 
-func exampleProblem(status int, code, detail string) *Problem {
-	p := newProblem(status, code, detail)
+func exampleProblem(status int, code, detail string) *problem.Problem {
+	p := problem.New(status, code, detail)
 	p.RequestID = exampleTexts["requestId"]
 	if status == http.StatusUnprocessableEntity {
-		p.Errors = []FieldProblem{{Field: "results[0].value", Message: "is required"}}
+		p.Errors = []problem.FieldProblem{{Field: "results[0].value", Message: "is required"}}
 	}
 	return p
 }
 
-// specificationJSON returns the OpenAPI document as JSON.
-func (s *Server) specificationJSON() ([]byte, error) {
-	encoded, err := json.Marshal(s.api.OpenAPI())
+// JSON returns the OpenAPI document as JSON.
+func JSON(doc *huma.OpenAPI) ([]byte, error) {
+	encoded, err := json.Marshal(doc)
 	if err != nil {
 		return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
 	}
 	return encoded, nil
 }
 
-// specificationYAML returns the OpenAPI document as YAML.
-func (s *Server) specificationYAML() ([]byte, error) {
-	encoded, err := s.api.OpenAPI().YAML()
+// YAML returns the OpenAPI document as YAML.
+func YAML(doc *huma.OpenAPI) ([]byte, error) {
+	encoded, err := doc.YAML()
 	if err != nil {
 		return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
 	}
 	return encoded, nil
 }
 
-// refusalStatuses returns the statuses of an operation's refusals: its own, and those of every
-// operation.
-func refusalStatuses(op Operation) []int {
+// RefusalStatuses returns the statuses of an operation's refusals: those of its own codes, those of
+// its method, and those of every operation.
+func RefusalStatuses(method string, own []care.Code) []int {
 	found := map[int]bool{http.StatusBadRequest: true, http.StatusInternalServerError: true, http.StatusServiceUnavailable: true}
-	for _, code := range append([]care.Code{care.Unauthenticated, care.RateLimited}, op.Refusals...) {
-		found[statuses[code]] = true
+	for _, code := range append([]care.Code{care.Unauthenticated, care.RateLimited}, own...) {
+		found[problem.StatusOf(code)] = true
 	}
-	if op.Method == http.MethodPost || op.Method == http.MethodPut {
+	if method == http.MethodPost || method == http.MethodPut {
 		found[http.StatusRequestEntityTooLarge] = true
 		found[http.StatusUnsupportedMediaType] = true
 		found[http.StatusUnprocessableEntity] = true

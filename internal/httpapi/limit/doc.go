@@ -1,0 +1,2 @@
+// Package limit bounds requests by rate, for each key, and by concurrency.
+package limit

@@ -1,0 +1,2 @@
+// Package table prints tables of text that fit a terminal.
+package table
