@@ -100,7 +100,7 @@ func (r *run) readFile(ctx context.Context, s mapping.Stage, index int, f File) 
 		case s == mapping.StagePeople:
 			return r.scan(ctx, res, err)
 		case err != nil || m == nil || m.Read == nil || m.Stage != s:
-			return nil // The first stage has reported an error.
+			return nil //nolint:nilerr // The first stage has reported the error.
 		}
 		return r.read(ctx, s, res)
 	})
