@@ -13,8 +13,8 @@ import (
 // referencedKeys returns the keys of the drafts and of everything that they refer to, without
 // duplicates.
 func referencedKeys(drafts []*candidate) []fhir.Key {
-	seen := map[fhir.Key]bool{}
-	var all []fhir.Key
+	// Most drafts refer to several resources, and most of those are the same for many drafts.
+	seen, all := make(map[fhir.Key]bool, 2*len(drafts)), make([]fhir.Key, 0, 2*len(drafts))
 	add := func(keys ...fhir.Key) {
 		for _, k := range keys {
 			if !seen[k] {
@@ -48,6 +48,7 @@ func (r *run) findIdentifiers(ctx context.Context, q *db.Queries, names []fhir.K
 
 // splitKeys returns the types and the ids of the keys, as query parameters.
 func splitKeys(keys []fhir.Key) (types, ids []string) {
+	types, ids = make([]string, 0, len(keys)), make([]string, 0, len(keys))
 	for _, k := range keys {
 		types, ids = append(types, k.Type), append(ids, k.ID)
 	}
@@ -57,10 +58,10 @@ func splitKeys(keys []fhir.Key) (types, ids []string) {
 // findByKeyOrAlias returns the rows of the keys. Keys that are not found as ids are looked up as
 // aliases. list adds the rows of ids to found.
 func findByKeyOrAlias[R any](ctx context.Context, r *run, q *db.Queries, names []fhir.Key, list func(types, ids []string, found map[fhir.Key]R) error) (map[fhir.Key]R, error) {
-	found := map[fhir.Key]R{}
 	if len(names) == 0 {
-		return found, nil
+		return nil, nil
 	}
+	found := make(map[fhir.Key]R, len(names))
 	types, ids := splitKeys(names)
 	if err := list(types, ids, found); err != nil {
 		return nil, err

@@ -96,13 +96,13 @@ func (r *run) readFile(ctx context.Context, s mapping.Stage, index int, f File) 
 	r.position = uint64(index) << 32
 	err := f.Read(ctx, r.progress, func(res fhir.Resource, err error) error {
 		r.position++
-		if s == mapping.StagePeople {
-			return r.scan(ctx, &res, err)
+		switch m := r.byType[res.Type]; {
+		case s == mapping.StagePeople:
+			return r.scan(ctx, res, err)
+		case err != nil || m == nil || m.Read == nil || m.Stage != s:
+			return nil //nolint:nilerr // The first stage has reported the error.
 		}
-		if err != nil {
-			return nil //nolint:nilerr // The first stage has reported it.
-		}
-		return r.read(ctx, s, &res)
+		return r.read(ctx, s, res)
 	})
 	if other, ok := errors.AsType[*otherReleaseError](err); ok {
 		r.unread[index] = true
@@ -174,7 +174,8 @@ func (r *run) dropFile(index int) {
 
 // scan handles a resource in the first stage: it lists resources of types that are not imported,
 // keeps parts and aliases, and adds people and clinics to the batch.
-func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
+func (r *run) scan(ctx context.Context, resource fhir.Resource, err error) error {
+	res := &resource
 	m := r.byType[res.Type]
 	imported := m != nil && m.Read != nil
 	if err != nil && (imported || res.Type == "") {
@@ -247,12 +248,9 @@ func (r *run) accept(ctx context.Context, res *fhir.Resource, m *mapping.Row) (a
 // isSuperseded is the reason why an older version of a resource is skipped.
 const isSuperseded = "a newer version of the resource is in the same files"
 
-// read handles a resource in a later stage: it adds the newest version in the files to the batch.
-func (r *run) read(ctx context.Context, s mapping.Stage, res *fhir.Resource) error {
-	m := r.byType[res.Type]
-	if m == nil || m.Read == nil || m.Stage != s {
-		return nil
-	}
+// read handles a resource of a later stage: it adds the newest version in the files to the batch.
+func (r *run) read(ctx context.Context, s mapping.Stage, resource fhir.Resource) error {
+	res := &resource
 	if err := r.identify(ctx, res); err != nil {
 		return err
 	}

@@ -67,15 +67,14 @@ func (c OpenConfig) Validate() error {
 // it, and each role's pool only if a method needs that role, so that a command works with the login
 // of its own role alone. Its methods return errors that fit one line of a terminal and hold no
 // data. Close it after use.
+//
+// It loads the templates on first use too: rendering all of them takes longer than most commands.
 func Open(cfg OpenConfig) (*Operator, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	known, err := KnownToRules(cfg.Channels)
-	if err != nil {
-		return nil, err
-	}
-	o := &Operator{followers: FollowerNames(cfg.Listeners), channels: cfg.Channels, known: known, logger: cfg.Logger, terminal: true}
+	o := &Operator{followers: FollowerNames(cfg.Listeners), channels: cfg.Channels, logger: cfg.Logger, terminal: true}
+	o.known = &lazy[rule.Known]{open: func(context.Context) (rule.Known, error) { return KnownToRules(cfg.Channels) }}
 	o.app = &lazy[*pgxpool.Pool]{open: func(ctx context.Context) (*pgxpool.Pool, error) { return openPool(ctx, cfg.Settings, postgres.App) }}
 	o.worker = &lazy[*pgxpool.Pool]{open: func(ctx context.Context) (*pgxpool.Pool, error) { return openPool(ctx, cfg.Settings, postgres.Worker) }}
 	o.jobs = &lazy[*jobs]{open: func(ctx context.Context) (*jobs, error) { return o.openJobs(ctx, cfg) }}
@@ -104,7 +103,11 @@ func (o *Operator) openJobs(ctx context.Context, cfg OpenConfig) (*jobs, error) 
 	if err != nil {
 		return nil, err
 	}
-	planner := dispatch.New(dispatch.Config{River: client, Known: o.known, Channels: configured, Logger: o.logger})
+	known, err := o.known.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	planner := dispatch.New(dispatch.Config{River: client, Known: known, Channels: configured, Logger: o.logger})
 	// The service learns of these writes from its own poll.
 	writer := outbox.NewWriter(pool, outbox.NewWaker(pool, o.logger))
 	return &jobs{writer: writer, river: client, handlers: FollowerHandlers(cfg.Listeners, planner)}, nil

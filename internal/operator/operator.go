@@ -32,8 +32,9 @@ type Operator struct {
 	jobs      *lazy[*jobs]
 	followers []string
 	channels  care.Channels
-	known     rule.Known
-	logger    *slog.Logger
+	// known lists the channels and templates that a rule may name.
+	known  *lazy[rule.Known]
+	logger *slog.Logger
 	// terminal reports errors in one line without data, as Open describes.
 	terminal bool
 }
@@ -101,7 +102,7 @@ func New(cfg Config) (*Operator, error) {
 		jobs:      opened(&jobs{writer: cfg.Writer, river: cfg.River, handlers: FollowerHandlers(cfg.Listeners, cfg.Planner)}),
 		followers: FollowerNames(cfg.Listeners),
 		channels:  cfg.Channels,
-		known:     cfg.Known,
+		known:     opened(cfg.Known),
 		logger:    cfg.Logger,
 	}, nil
 }

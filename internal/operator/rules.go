@@ -60,8 +60,12 @@ func DefaultRules() []byte { return rule.Default() }
 
 // PublishRules checks a rule file, publishes it and returns its version.
 func (o *Operator) PublishRules(ctx context.Context, cmd care.Command, file string, src []byte, note string) (version int32, err error) {
+	known, err := o.known.get(ctx)
+	if err != nil {
+		return 0, err
+	}
 	err = o.withWriter(ctx, func(writer *outbox.Writer) error {
-		version, err = dispatch.Publish(ctx, writer, cmd, src, note, o.known)
+		version, err = dispatch.Publish(ctx, writer, cmd, src, note, known)
 		return inFile(file, err)
 	})
 	return version, err
@@ -111,8 +115,12 @@ func (o *Operator) CompareWithPreviousRules(ctx context.Context, version int32) 
 
 // RollBackRules publishes the source of an earlier version again and returns the new version.
 func (o *Operator) RollBackRules(ctx context.Context, cmd care.Command, version int32, note string) (published int32, err error) {
+	known, err := o.known.get(ctx)
+	if err != nil {
+		return 0, err
+	}
 	err = o.withWriter(ctx, func(writer *outbox.Writer) error {
-		published, err = dispatch.Rollback(ctx, writer, cmd, version, note, o.known)
+		published, err = dispatch.Rollback(ctx, writer, cmd, version, note, known)
 		if mistakes, ok := errors.AsType[rule.Errors](err); ok {
 			return fmt.Errorf("%w:\n%w", userError(err), mistakes.In(fmt.Sprintf("version %d", version)))
 		}

@@ -6,15 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-func scan(data []byte, depth int, texts map[string]*string) error {
+func scan(data []byte, depth int, members []Member) error {
 	if !utf8.Valid(data) {
 		return &Error{Reason: NotUTF8}
 	}
 	s, _ := scanners.Get().(*scanner)
 	defer s.release()
-	s.data, s.pos, s.maxDepth, s.texts = data, 0, depth, texts
+	s.data, s.pos, s.maxDepth = data, 0, depth
+	// The scanner has its own copy, so that the caller's members stay on the stack.
+	s.members = append(s.members[:0], members...)
 	s.space()
 	ok := s.value()
+	copy(members, s.members)
 	if ok {
 		if s.space(); s.pos < len(data) {
 			ok = s.fail(Syntax, s.pos+1)
@@ -37,8 +40,8 @@ type scanner struct {
 	frames   []frame
 	// keys are the names of all open objects, those of the innermost last.
 	keys []key
-	// texts are the members of the outermost object that Strings looks for.
-	texts map[string]*string
+	// members are those of the outermost object that Strings looks for.
+	members []Member
 
 	reason Reason
 	offset int
@@ -47,7 +50,8 @@ type scanner struct {
 // release forgets the text and keeps the stacks, unless they have grown large.
 func (s *scanner) release() {
 	const most = 1000
-	s.data, s.texts = nil, nil
+	s.data = nil
+	clear(s.members)
 	if clear(s.frames[:cap(s.frames)]); cap(s.frames) > most {
 		s.frames = nil
 	}

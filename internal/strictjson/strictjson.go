@@ -81,13 +81,17 @@ func Check(data []byte) error { return CheckDepth(data, MaxDepth) }
 // CheckDepth is Check with another limit of nesting.
 func CheckDepth(data []byte, depth int) error { return scan(data, depth, nil) }
 
-// Strings is CheckDepth, and sets each text to the string value of the object's member with that
-// name: to "" if there is none or it is not a string. It does not find names with escapes.
-func Strings(data []byte, depth int, texts map[string]*string) error {
-	for _, text := range texts {
-		*text = ""
+// Member is a member of an object with a string value.
+type Member struct{ Name, Value string }
+
+// Strings is CheckDepth, and sets the value of each member to the string value of the object's
+// member with that name: to "" if there is none or it is not a string. It does not find names with
+// escapes.
+func Strings(data []byte, depth int, members []Member) error {
+	for i := range members {
+		members[i].Value = ""
 	}
-	return scan(data, depth, texts)
+	return scan(data, depth, members)
 }
 
 // Object returns the members of a JSON object by their exact names. It returns an *Error, also if

@@ -129,12 +129,11 @@ func TestStrings_FindsTheStringsOfTheOutermostObject(t *testing.T) {
 		`[{"a":"one"}]`:                           {"", ""},
 		` { "b" : "" , "a" : "one" } `:            {"one", ""},
 	} {
-		a, b := "before", "before"
-		require.NoError(t, strictjson.Strings([]byte(text), 8, map[string]*string{"a": &a, "b": &b}), text)
-		require.Equal(t, want, [2]string{a, b}, text)
+		found := []strictjson.Member{{"a", "before"}, {"b", "before"}}
+		require.NoError(t, strictjson.Strings([]byte(text), 8, found), text)
+		require.Equal(t, want, [2]string{found[0].Value, found[1].Value}, text)
 	}
-	var a string
 	for _, text := range []string{`{"a":"one","a":"two"}`, `{"a":"one"`, `{"a":"\u0000"}`, `{"b":[[[[[[[[[]]]]]]]]]}`} {
-		require.Error(t, strictjson.Strings([]byte(text), 8, map[string]*string{"a": &a}), text)
+		require.Error(t, strictjson.Strings([]byte(text), 8, []strictjson.Member{{Name: "a"}}), text)
 	}
 }

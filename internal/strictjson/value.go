@@ -130,17 +130,27 @@ func (s *scanner) member(at int) bool {
 	}
 	s.pos++
 	s.space()
-	if at > 0 || s.texts == nil || s.next() != '"' {
+	if at > 0 || s.next() != '"' {
 		return s.value()
 	}
-	text := s.texts[string(s.data[start:s.frames[at].nameEnd])]
+	member := s.lookUp(s.data[start:s.frames[at].nameEnd])
 	if start = s.pos + 1; !s.value() {
 		return false
 	}
-	if text != nil {
-		*text = s.name(start, s.pos-1)
+	if member != nil {
+		member.Value = s.name(start, s.pos-1)
 	}
 	return true
+}
+
+// lookUp returns the member with the name that Strings looks for, or nil.
+func (s *scanner) lookUp(name []byte) *Member {
+	for i := range s.members {
+		if s.members[i].Name == string(name) {
+			return &s.members[i]
+		}
+	}
+	return nil
 }
 
 // str reads a string, and reports whether it has an escape.

@@ -154,13 +154,18 @@ func readValue(r Resource, fn handler) error {
 	if r.Type != "Bundle" || r.Raw == nil || r.nested {
 		return fn(r, err)
 	}
+	return readBundle(r.Index, r.Raw, fn)
+}
+
+// readBundle reads the entries of a bundle at the index.
+func readBundle(index int, raw []byte, fn handler) error {
 	inner := func(entry Resource, err error) error {
-		entry.Index, entry.nested = r.Index, true
+		entry.Index, entry.nested = index, true
 		return fn(entry, err)
 	}
-	err = readDocument("", bytes.NewReader(r.Raw), inner)
+	err := readDocument("", bytes.NewReader(raw), inner)
 	if broken, ok := errors.AsType[*FileError](err); ok {
-		return fn(Resource{Index: r.Index}, NewError("", broken.Reason))
+		return fn(Resource{Index: index}, NewError("", broken.Reason))
 	}
 	return err
 }

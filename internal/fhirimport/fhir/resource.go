@@ -89,14 +89,15 @@ func isTypeName(s string) bool {
 // parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl.
 // If only the id is missing, the error is returned with the type.
 func parseHeader(r Resource) (Resource, error) {
-	var typ, id string
-	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
+	head := [...]strictjson.Member{{Name: "resourceType"}, {Name: "id"}}
+	err := strictjson.Strings(r.Raw, maxNesting, head[:])
 	if wrong, ok := errors.AsType[*strictjson.Error](err); ok && wrong.Reason == strictjson.Syntax {
 		return r, NewError("", "invalid JSON")
 	}
 	if err != nil {
 		return r, NewError("", err.Error())
 	}
+	typ, id := head[0].Value, head[1].Value
 	if !isTypeName(typ) {
 		return r, NewError("resourceType", "must be a FHIR resource type")
 	}

@@ -24,7 +24,8 @@ type common struct {
 
 // recordPaths returns the paths of the fields that every record has, and of those in more.
 func recordPaths(patient, effective string, more ...string) map[string]string {
-	paths := map[string]string{"patientId": patient, "effectiveAt": effective, "clinicId": "encounter", "doctorId": "encounter", "note": "note.text"}
+	paths := make(map[string]string, 6+len(more)/2) // Room for the code, which some resources add.
+	paths["patientId"], paths["effectiveAt"], paths["clinicId"], paths["doctorId"], paths["note"] = patient, effective, "encounter", "encounter", "note.text"
 	for i := 0; i+1 < len(more); i += 2 {
 		paths[more[i]] = more[i+1]
 	}
