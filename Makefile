@@ -20,9 +20,9 @@ FUZZTIME ?= 30s
 # more than it has processors. The cluster accepts 500 connections.
 TESTFLAGS ?= -parallel 3
 # The packages that test-short leaves out.
-NOT_SHORT = cmd/carewire|internal/(e2e|modeltest|recipetest|archtest|bench)|postgres/embedded|postgrestest(/withpostgres)?
+NOT_SHORT = cmd/carewire|internal/(e2e|modeltest|recipetest|archtest|bench)|httpapi/rest|postgres/embedded|postgrestest(/withpostgres)?
 # The tests that test-short leaves out of other packages: a third of their time. A name that no longer exists only skips nothing.
-NOT_SHORT_TESTS = ^(TestPlans_|TestHold_|TestKeep_|TestWorker_UsesUpNoAttempt|TestWorker_HoldsDeliveries|TestPlanner_WritesOneLarge|TestMigrate_|TestLoginExcess_|TestAccess_IsOnEveryRoute|TestKeys_EveryPost|TestKinds_|TestSlowBody_|TestResume_|TestTranscript_|TestWorker_KeepsAnOutcome|TestSweep_LooksThrough|TestList_ReadsAnIndex)
+NOT_SHORT_TESTS = ^(TestPlans_|TestHold_|TestKeep_|TestWorker_UsesUpNoAttempt|TestWorker_HoldsDeliveries|TestPlanner_WritesOneLarge|TestMigrate_|TestLoginExcess_|TestAccess_IsOnEveryRoute|TestKeys_EveryPost|TestKinds_|TestSlowBody_|TestResume_|TestTranscript_|TestWorker_KeepsAnOutcome|TestSweep_LooksThrough|TestList_ReadsAnIndex|TestQueries_UseIndexes|TestListUsers_UsesIndexes|TestListEvents_ReadsIndexes|TestAppointments_BehaveLikeAModel|TestPartitions_|TestSession_Closes|TestRead_StopsAtDecompression)
 # The packages of make race.
 RACE ?= ./...
 GOTESTSUM = $(TOOL) gotestsum --format pkgname --hide-summary skipped --
@@ -55,7 +55,7 @@ test: ## Run all tests against a real PostgreSQL started by this target
 	@$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) ./...
 
 .PHONY: test-short
-test-short: ## Run the fast tests: without whole-service, model, recipe, embedded server, migration, large table and every-route tests
+test-short: ## Run the fast tests: without whole-service, REST, model, recipe, embedded server, migration and large table tests
 	@CAREWIRE_TEST_CLUSTER=short-$$(printf %s "$(CURDIR)" | cksum | cut -d' ' -f1) \
 		$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -vet=off -ldflags "-s -w" -skip '$(NOT_SHORT_TESTS)' $$($(GO) list ./... | grep -vE '/($(NOT_SHORT))$$')
 
