@@ -3,9 +3,12 @@
 // transaction that also advances the follower, so that each event is counted once even if a batch
 // is retried, and one registration in the service's wiring. The event producers are unaffected.
 //
+// It also counts the outcomes of messages, by day (UTC), clinic, channel, provider and rule.
+//
 // An event counts in the hour in which it happened (its time), not in which it was recorded. An
 // event without a clinic counts for none. The counts follow the ledger: if the follower is reset to
-// position 0 it counts everything again, so empty event_counts first.
+// position 0 it counts everything again, so empty event_counts
+// and delivery_counts first.
 package analytics
 
 import (
@@ -34,7 +37,8 @@ var _ ledger.Handler = Counter{}
 // New returns a Counter.
 func New() Counter { return Counter{} }
 
-// Handle adds a batch of events to the counts, in one statement.
+// Handle adds a batch of events to the counts of events, and those about messages to the counts of
+// deliveries: one statement for each.
 func (Counter) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
 	var rows db.EventCountAddParams
 	for i := range batch {
@@ -49,7 +53,7 @@ func (Counter) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error
 	if err := db.New(tx).EventCountAdd(ctx, rows); err != nil {
 		return fmt.Errorf("add to the event counts: %w", err)
 	}
-	return nil
+	return addDeliveries(ctx, tx, batch)
 }
 
 // Count is the number of events of a type that happened at a clinic in the hour that begins at

@@ -170,6 +170,7 @@ type Delivery struct {
 	DeliveryID        uuid.UUID `json:"deliveryId" doc:"The message."`
 	UserID            uuid.UUID `json:"userId" doc:"The recipient."`
 	Channel           string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
+	Rule              string    `json:"rule,omitempty" doc:"The rule that planned it; absent in events of earlier releases." example:"lab-report-ready"`
 	Attempt           int32     `json:"attempt" doc:"Number of calls to a provider." example:"1"`
 	Provider          string    `json:"provider,omitempty" doc:"The provider." example:"ses"`
 	ProviderID        string    `json:"providerId,omitempty" doc:"The provider's id of the message." example:"0100018e2f6c"`

@@ -134,7 +134,7 @@ func (d delivery) command() care.Command {
 // state: failed, cancelled or unknown.
 func (s *settlement) outcome(typ, code string, possibleDuplicate bool) event.Event {
 	data := event.Delivery{
-		NotificationID: s.notificationID, DeliveryID: s.id, UserID: s.recipientID, Channel: s.channel, Attempt: s.attempt,
+		NotificationID: s.notificationID, DeliveryID: s.id, UserID: s.recipientID, Channel: s.channel, Rule: s.rule, Attempt: s.attempt,
 		Provider: s.receipt.Provider, ProviderID: s.receipt.ProviderID, Code: code, PossibleDuplicate: possibleDuplicate,
 	}
 	if typ == "notification.failed" {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,30 +59,17 @@ func registerStats(api *httpapi.Server, writer *outbox.Writer) {
 	})
 }
 
-// statsFilter validates the request and checks that the actor may see the counts. A denial is
-// committed to the audit trail.
+// statsFilter validates the request and checks that the actor may see the counts.
 func statsFilter(ctx context.Context, api *httpapi.Server, in *statsInput) (analytics.Filter, error) {
-	actor := httpapi.ActorOf(ctx)
-	f := analytics.Filter{
-		Clinics: actor.ClinicsFor(care.StatsRead, care.SameClinic), EveryClinic: actor.MayOnPlatform(care.StatsRead),
-		Type: event.Pattern(in.Type), Limit: maxCounts + 1,
-	}
-	if !f.EveryClinic && (len(f.Clinics) == 0 || (in.ClinicID != uuid.Nil && !slices.Contains(f.Clinics, in.ClinicID))) {
-		return f, api.Deny(ctx, care.StatsRead, "only administrators of the clinic and operators can count events")
-	}
-	if in.ClinicID != uuid.Nil {
-		f.Clinics, f.EveryClinic = []uuid.UUID{in.ClinicID}, false
+	f := analytics.Filter{Type: event.Pattern(in.Type), Limit: maxCounts + 1}
+	var err error
+	if f.Clinics, f.EveryClinic, err = statsClinics(ctx, api, in.ClinicID); err != nil {
+		return f, err
 	}
 	if f.Type != "" && f.Type.Validate() != nil {
 		return f, care.InvalidField("type", "must be an event type or a pattern such as ehr.*.created")
 	}
 	f.To = cmp.Or(in.To, time.Now())
 	f.From = cmp.Or(in.From, f.To.Add(-statsDefault)).Truncate(time.Hour)
-	switch span := f.To.Sub(f.From); {
-	case span <= 0:
-		return f, care.InvalidField("from", "must be before to")
-	case span > statsSpan+time.Hour: // from was truncated to the hour.
-		return f, care.InvalidField("from", "must be at most 31 days before to")
-	}
-	return f, nil
+	return f, checkSpan(f.From, f.To)
 }

@@ -117,6 +117,16 @@ type AuditDelivery struct {
 	SentAt            *time.Time
 }
 
+type AuditDeliveryCount struct {
+	Day      pgtype.Date
+	ClinicID *uuid.UUID
+	Channel  string
+	Provider string
+	Rule     string
+	Outcome  string
+	Count    int64
+}
+
 type AuditDenial struct {
 	Position      int64
 	Time          time.Time
@@ -426,6 +436,16 @@ type Delivery struct {
 	UpdatedAt         time.Time
 	SentAt            *time.Time
 	Unverified        bool
+}
+
+type DeliveryCount struct {
+	Day      pgtype.Date
+	ClinicID *uuid.UUID
+	Channel  string
+	Provider string
+	Rule     string
+	Outcome  string
+	Count    int64
 }
 
 type Device struct {

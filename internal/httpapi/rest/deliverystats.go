@@ -1,0 +1,96 @@
+package rest
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/analytics"
+	"carewire/internal/care"
+	"carewire/internal/httpapi"
+	"carewire/internal/outbox"
+)
+
+// deliveryStatsDefault is the default time span of a request.
+const deliveryStatsDefault = 7 * 24 * time.Hour
+
+// DeliveryCounts are the numbers of messages by day and outcome.
+type DeliveryCounts struct {
+	Items []analytics.DeliveryCount `json:"items"`
+}
+
+type deliveryStatsInput struct {
+	ClinicID uuid.UUID `query:"clinicId" format:"uuid" doc:"Only this clinic's messages. The default is all clinics that the caller may see."`
+	Channel  string    `query:"channel" maxLength:"31" doc:"Only this channel." example:"email"`
+	Rule     string    `query:"rule" maxLength:"100" doc:"Only this rule's messages." example:"critical-result"`
+	From     time.Time `query:"from" format:"date-time" doc:"The first day (UTC) to count is the one of this time. The default is seven days before to."`
+	To       time.Time `query:"to" format:"date-time" doc:"The last day (UTC) to count is the one of this time. The default is now; at most 31 days after from."`
+	By       []string  `query:"by" enum:"clinic,channel,provider,rule" maxItems:"4" doc:"The counts are separate for each value of these, comma-separated. The default is channel and provider."`
+}
+
+func registerDeliveryStats(api *httpapi.Server, writer *outbox.Writer) {
+	type output struct{ Body DeliveryCounts }
+	httpapi.Register(api, httpapi.Operation{
+		ID: "delivery-counts", Method: http.MethodGet, Path: "/api/stats/deliveries", Tag: "stats", Action: care.StatsRead,
+		Summary: "Count messages by outcome",
+		Description: "The number of messages with each outcome on each day (UTC), oldest day first, " +
+			"by channel, provider, rule or clinic. A message counts once in each outcome that it " +
+			"reached: one that was read counts in sent, delivered and read. Administrators see " +
+			"their clinics; operators see all. The counts follow the ledger within seconds.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
+	}, func(ctx context.Context, in *deliveryStatsInput) (*output, error) {
+		filter, err := deliveryStatsFilter(ctx, api, in)
+		if err != nil {
+			return nil, err
+		}
+		counts, err := analytics.ListDeliveryCounts(ctx, writer.Pool(), filter)
+		if len(counts) > maxCounts {
+			return nil, care.InvalidField("from", "returns more than %d counts; select a shorter time or fewer values of by", maxCounts)
+		}
+		return &output{DeliveryCounts{counts}}, err
+	})
+}
+
+// deliveryStatsFilter validates the request and checks that the actor may see the counts.
+func deliveryStatsFilter(ctx context.Context, api *httpapi.Server, in *deliveryStatsInput) (analytics.DeliveryFilter, error) {
+	f := analytics.DeliveryFilter{Channel: in.Channel, Rule: in.Rule, By: in.By, Limit: maxCounts + 1}
+	if len(f.By) == 0 {
+		f.By = []string{"channel", "provider"}
+	}
+	var err error
+	if f.Clinics, f.EveryClinic, err = statsClinics(ctx, api, in.ClinicID); err != nil {
+		return f, err
+	}
+	f.Last = cmp.Or(in.To, time.Now())
+	f.First = cmp.Or(in.From, f.Last.Add(-deliveryStatsDefault))
+	return f, checkSpan(f.First, f.Last)
+}
+
+// statsClinics returns the clinics whose counts the actor may see, or the one that is asked for.
+// A denial is committed to the audit trail.
+func statsClinics(ctx context.Context, api *httpapi.Server, clinic uuid.UUID) (clinics []uuid.UUID, every bool, err error) {
+	actor := httpapi.ActorOf(ctx)
+	clinics, every = actor.ClinicsFor(care.StatsRead, care.SameClinic), actor.MayOnPlatform(care.StatsRead)
+	if !every && (len(clinics) == 0 || (clinic != uuid.Nil && !slices.Contains(clinics, clinic))) {
+		return nil, false, api.Deny(ctx, care.StatsRead, "only administrators of the clinic and operators can read counts")
+	}
+	if clinic != uuid.Nil {
+		return []uuid.UUID{clinic}, false, nil
+	}
+	return clinics, every, nil
+}
+
+// checkSpan checks the time span of counts.
+func checkSpan(from, to time.Time) error {
+	switch span := to.Sub(from); {
+	case span <= 0:
+		return care.InvalidField("from", "must be before to")
+	case span > statsSpan+time.Hour: // from may be truncated to the hour.
+		return care.InvalidField("from", "must be at most 31 days before to")
+	}
+	return nil
+}
