@@ -77,7 +77,7 @@ func (e *encounter) addDoctors(d *Draft) {
 		if r.rank < 0 || r.ref == nil {
 			continue
 		}
-		if p.Period != nil && hasEnded(p.Period.End, end.Add(-time.Nanosecond)) {
+		if p.Period.HasEnded(end.Add(-time.Nanosecond)) {
 			r.rank += len(participantTypes) + 1
 		}
 		all = append(all, r)
@@ -214,7 +214,7 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 		if !slices.Contains(participationStatuses, p.Status) {
 			return nil, fhir.NewError(r.Type+"."+path+".status", "is not a code of FHIR R4; want one of accepted, declined, tentative, needs-action")
 		}
-		if p.Status == "declined" || (p.Period != nil && hasEnded(p.Period.End, d.Appointment.StartsAt)) {
+		if p.Status == "declined" || p.Period.HasEnded(d.Appointment.StartsAt) {
 			if len(patient) > 0 {
 				return nil, &SkipError{"the patient does not take part"}
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/dosage"
 	"carewire/internal/fhirimport/fhir"
 )
 
@@ -58,7 +59,7 @@ func isAbsence(c *fhir.CodeableConcept) bool {
 
 // entry returns the draft of an entry of the medical history with the head of a record. The status
 // of a retracted one is kept.
-func (a *common) entry(category, effective string, head ehr.Head, words phrases, doctors ...*fhir.Reference) *Draft {
+func (a *common) entry(category, effective string, head ehr.Head, words fhir.Phrases, doctors ...*fhir.Reference) *Draft {
 	if head.Status != retracted {
 		head.Status = "completed"
 	}
@@ -66,19 +67,19 @@ func (a *common) entry(category, effective string, head ehr.Head, words phrases,
 	return a.record("medical_history", effective, &b.Head, b, doctors)
 }
 
-func notes(list []fhir.Annotation) phrases {
-	words := phrases{}
-	words.add("", fhir.JoinNotes(list))
+func notes(list []fhir.Annotation) fhir.Phrases {
+	words := fhir.Phrases{}
+	words.Add("", fhir.JoinNotes(list))
 	return words
 }
 
 // medicationEntry returns a medicine that the patient takes, without an order, as an entry of the
 // history.
-func (a *common) medicationEntry(effective string, head ehr.Head, status string, dosages []dosage, doctors ...*fhir.Reference) *Draft {
-	words := phrases{}
-	words.add("Status: ", status)
+func (a *common) medicationEntry(effective string, head ehr.Head, status string, dosages []dosage.Dosage, doctors ...*fhir.Reference) *Draft {
+	words := fhir.Phrases{}
+	words.Add("Status: ", status)
 	for i := range dosages {
-		words.add("", summary(dosages[i].read()))
+		words.Add("", dosage.Summary(dosages[i].Read()))
 	}
 	return a.entry(historyMedication, effective, head, words, doctors...)
 }
@@ -93,7 +94,7 @@ type medicationStatement struct {
 	EffectivePeriod     *fhir.Period          `json:"effectivePeriod"`
 	DateAsserted        string                `json:"dateAsserted"`
 	InformationSource   *fhir.Reference       `json:"informationSource"`
-	Dosage              []dosage              `json:"dosage"`
+	Dosage              []dosage.Dosage       `json:"dosage"`
 }
 
 func readMedicationStatement(_ *Options, r *fhir.Resource) (*Draft, error) {
@@ -134,19 +135,19 @@ func (o *observation) socialHistory(typ string) (*Draft, error) {
 	if status := o.Status; status != "unknown" && excluded[status] != "" {
 		head.Status = retracted // Imported only if it is known already.
 	}
-	words := phrases{}
+	words := fhir.Phrases{}
 	found, unit := o.ehrValue()
 	if found != nil && found.Coding == nil {
-		words.add("", strings.TrimSpace(valueText(found)+" "+unit))
+		words.Add("", strings.TrimSpace(valueText(found)+" "+unit))
 	}
 	for i := range o.Component {
 		c := &o.Component[i]
 		if v, unit := c.ehrValue(); v != nil {
-			words.add(c.Code.Label()+": ", strings.TrimSpace(valueText(v)+" "+unit))
+			words.Add(c.Code.Label()+": ", strings.TrimSpace(valueText(v)+" "+unit))
 		}
 	}
 	if absent := o.DataAbsentReason; found == nil && absent.EHRCoding() != nil {
-		words.add("No value: ", absent.Label())
+		words.Add("No value: ", absent.Label())
 	}
 	d := o.entry(historySocial, "effectiveDateTime", head, words, o.Performer...)
 	if b, ok := d.Body.(*ehr.MedicalHistory); ok && found != nil {

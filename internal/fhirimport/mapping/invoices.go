@@ -8,6 +8,7 @@ import (
 	"carewire/internal/clinic/billing"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/money"
 )
 
 // paymentTerm is the time to pay an invoice without a due day.
@@ -50,11 +51,11 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	prices := make([]price, len(c.Item))
+	prices := make([]money.Price, len(c.Item))
 	for i, item := range c.Item {
-		prices[i] = price{r.Type + ".item[" + strconv.Itoa(i) + "].net", item.ProductOrService, item.Net}
+		prices[i] = money.Price{Path: r.Type + ".item[" + strconv.Itoa(i) + "].net", Concept: item.ProductOrService, Amount: item.Net}
 	}
-	charged, err := sumUp(prices, r.Type+".total", c.Total)
+	charged, err := money.SumUp(prices, r.Type+".total", c.Total)
 	if err != nil {
 		return nil, err
 	}
@@ -76,16 +77,18 @@ type claimItem struct {
 	Net              *fhir.Money          `json:"net"`
 }
 
-func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, charged charges) *Draft {
+func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, charged money.Charges) *Draft {
 	d := &Draft{
 		Kind: "invoice",
 		Invoice: &billing.Imported{Status: status, NewInvoice: billing.NewInvoice{
-			Currency: charged.currency, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: charged.lines,
+			Currency: charged.Currency, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: charged.Lines,
 		}},
 		Paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
 	}
 	d.ReferPatient(patientPath, patient)
-	charged.note(d)
+	for _, path := range charged.Rounded {
+		d.Note(path, "has more digits than the currency's minor unit and was rounded")
+	}
 	d.SetDay(&d.Invoice.IssuedAt, fhir.JoinPath(typ, d.Paths["dueOn"]), at)
 	return d
 }
@@ -125,12 +128,12 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	var prices []price
+	var prices []money.Price
 	for i, l := range v.LineItem {
 		for j, p := range l.PriceComponent {
 			if p.Type == "base" {
 				path := fmt.Sprintf("%s.lineItem[%d].priceComponent[%d].amount", r.Type, i, j)
-				prices = append(prices, price{path, l.ChargeItemCodeableConcept, p.Amount})
+				prices = append(prices, money.Price{Path: path, Concept: l.ChargeItemCodeableConcept, Amount: p.Amount})
 			}
 		}
 	}
@@ -138,7 +141,7 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if total == nil {
 		total, totalPath = v.TotalNet, "totalNet"
 	}
-	charged, err := sumUp(prices, fhir.JoinPath(r.Type, totalPath), total)
+	charged, err := money.SumUp(prices, fhir.JoinPath(r.Type, totalPath), total)
 	if err != nil {
 		return nil, err
 	}

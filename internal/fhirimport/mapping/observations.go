@@ -21,8 +21,8 @@ type value struct {
 	Integer          *ehr.Decimal           `json:"valueInteger"`
 	DateTime         *string                `json:"valueDateTime"`
 	Time             *string                `json:"valueTime"`
-	Range            *valueRange            `json:"valueRange"`
-	Ratio            *valueRatio            `json:"valueRatio"`
+	Range            *fhir.Range            `json:"valueRange"`
+	Ratio            *fhir.Ratio            `json:"valueRatio"`
 	DataAbsentReason *fhir.CodeableConcept  `json:"dataAbsentReason"`
 	Interpretation   []fhir.CodeableConcept `json:"interpretation"`
 	ReferenceRange   []struct {
@@ -30,16 +30,6 @@ type value struct {
 		High *fhir.Quantity `json:"high"`
 		Text string         `json:"text"`
 	} `json:"referenceRange"`
-}
-
-type valueRange struct {
-	Low  *fhir.Quantity `json:"low"`
-	High *fhir.Quantity `json:"high"`
-}
-
-type valueRatio struct {
-	Numerator   *fhir.Quantity `json:"numerator"`
-	Denominator *fhir.Quantity `json:"denominator"`
 }
 
 // ehrValue returns the value and its unit, or nil if there is none.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/dosage"
 	"carewire/internal/fhirimport/fhir"
 )
 
@@ -21,7 +22,7 @@ type medicationRequest struct {
 	AuthoredOn          string                 `json:"authoredOn"`
 	Requester           *fhir.Reference        `json:"requester"`
 	ReasonCode          []fhir.CodeableConcept `json:"reasonCode"`
-	DosageInstruction   []dosage               `json:"dosageInstruction"`
+	DosageInstruction   []dosage.Dosage        `json:"dosageInstruction"`
 	DispenseRequest     *struct {
 		ValidityPeriod *fhir.Period   `json:"validityPeriod"`
 		RepeatsAllowed *int           `json:"numberOfRepeatsAllowed"`
@@ -105,7 +106,7 @@ func (q *medicationRequest) prescription(typ string, head ehr.Head) (*Draft, err
 	}
 	var words []string
 	for i := range q.DosageInstruction {
-		step := q.DosageInstruction[i].read()
+		step := q.DosageInstruction[i].Read()
 		b.DosageInstructions = append(b.DosageInstructions, step)
 		if step.Text != "" {
 			words = append(words, step.Text)

@@ -1,4 +1,4 @@
-package mapping
+package people
 
 import (
 	"strings"
@@ -9,17 +9,17 @@ import (
 	"carewire/internal/care"
 )
 
-// address is the part of FHIR R4's Address that is read.
-type address struct {
+// Address is the part of FHIR R4's Address that is read.
+type Address struct {
 	Country string `json:"country"`
 }
 
-// region returns the country of phone numbers without a country code: the one of the person's
-// addresses, else the one of the options. It returns "" if the addresses are in several countries,
+// Region returns the country of phone numbers without a country code: the one of the person's
+// addresses, else the other one. It returns "" if the addresses are in several countries,
 // or in one that is not an ISO 3166 code.
-func (p *person) region(m *Options) string {
+func Region(addresses []Address, other string) string {
 	region := ""
-	for _, a := range p.Address {
+	for _, a := range addresses {
 		country := strings.TrimSpace(a.Country)
 		if country == "" {
 			continue
@@ -31,20 +31,28 @@ func (p *person) region(m *Options) string {
 		region = known.String()
 	}
 	if region == "" {
-		return m.PhoneRegion
+		return other
 	}
 	return region
 }
 
-// setPhone sets the preferred number that is valid, and notes those that would be preferred and are
-// not.
-func (d *Draft) setPhone(typ string, telecom []contactPoint, now time.Time, region string) {
+// Phone returns the preferred number that is valid, or nil, and the reasons why those that would be
+// preferred are not.
+func Phone(telecom []ContactPoint, now time.Time, region string) (phone *string, refused []error) {
 	for _, t := range chooseContacts(telecom, now, "phone", "sms") {
 		number, err := care.ParsePhone(t.Value, region)
 		if err == nil {
-			d.User.Phone = &number
-			return
+			return &number, refused
 		}
-		d.Note(typ+".telecom", "was left out: "+err.Error())
+		refused = append(refused, err)
 	}
+	return nil, refused
+}
+
+// Email returns the preferred address, or an error if it is invalid.
+func Email(telecom []ContactPoint, now time.Time) (string, error) {
+	for _, t := range chooseContacts(telecom, now, "email") {
+		return care.ParseEmail(strings.TrimSpace(t.Value))
+	}
+	return "", nil
 }
