@@ -8,6 +8,7 @@ import (
 	"carewire/internal/clinic/billing"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 	"carewire/internal/fhirimport/money"
 )
 
@@ -35,7 +36,7 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	switch c.Use {
 	case "", "claim":
 	case "predetermination", "preauthorization":
-		return nil, &SkipError{"is a " + c.Use + ", not an invoice: nothing was charged"}
+		return nil, &meaning.SkipError{Reason: "is a " + c.Use + ", not an invoice: nothing was charged"}
 	default:
 		return nil, fhir.NewError(r.Type+".use", "is not a code of FHIR R4; want one of claim, predetermination, preauthorization")
 	}
@@ -47,7 +48,7 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", c.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", c.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +60,8 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.as, charged)
-	status.apply(d, r.Type+".status")
+	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.As, charged)
+	d.setStatus(status, r.Type+".status")
 	d.date(at, meta{}, nil)
 	d.Clinics = d.Refer("provider", c.Provider, "Organization", "PractitionerRole")
 	for _, item := range c.Item {
@@ -118,9 +119,9 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	if len(v.Recipient.Keys("Organization", "RelatedPerson")) > 0 && len(v.Recipient.Keys("Patient")) == 0 {
-		return nil, &SkipError{"is addressed to somebody else than the patient (recipient), who would have to pay it"}
+		return nil, &meaning.SkipError{Reason: "is addressed to somebody else than the patient (recipient), who would have to pay it"}
 	}
-	status, err := decideStatus(r.Type, "status", v.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", v.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +146,8 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.as, charged)
-	status.apply(d, r.Type+".status")
+	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.As, charged)
+	d.setStatus(status, r.Type+".status")
 	d.date(at, meta{}, nil)
 	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = d.Refer("issuer", v.Issuer, "Organization"), "date", "lineItem", "issuer"
 	d.Paths["currency"] = totalPath + ".currency"

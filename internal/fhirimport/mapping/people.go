@@ -9,6 +9,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 	"carewire/internal/fhirimport/people"
 )
 
@@ -24,10 +25,10 @@ func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	if o.Active != nil && !*o.Active {
-		return nil, &SkipError{"is closed (active is false); import its records with --clinic"}
+		return nil, &meaning.SkipError{Reason: "is closed (active is false); import its records with --clinic"}
 	}
 	if what := people.NotCareType(o.Type); what != "" {
-		return nil, &SkipError{"is " + what + " and no clinic; the type is that of a clinic only if it cares for patients"}
+		return nil, &meaning.SkipError{Reason: "is " + what + " and no clinic; the type is that of a clinic only if it cares for patients"}
 	}
 	name := o.Name
 	for _, alias := range o.Alias {
