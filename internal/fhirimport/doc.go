@@ -1,6 +1,7 @@
 // Package fhirimport imports FHIR R4 resources of other systems: bundles, single resources and
 // NDJSON become clinics, people, roles, appointments, records, invoices and messages. Package
-// mapping holds the table of types (docs/fhir.md), package fhir the reader.
+// mapping holds the table of types (docs/fhir.md), package meaning what is refused or skipped, package
+// fhir the reader.
 //
 // Every resource is counted, and one that is skipped or refused is listed with its reason.
 // Importing the same file again changes nothing: the table import_identifiers records the row that

@@ -9,7 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/fhirimport/fhir"
-	"carewire/internal/fhirimport/mapping"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // Result is the result of importing one resource.
@@ -170,7 +170,7 @@ func (t *tally) summary() Summary {
 
 // refuse lists a resource as skipped or refused, with the error's path and reason.
 func (r *run) refuse(res *fhir.Resource, err error) {
-	if s, ok := errors.AsType[*mapping.SkipError](err); ok {
+	if s, ok := errors.AsType[*meaning.SkipError](err); ok {
 		r.list(res, Skipped, "", s.Reason)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/fhirimport/mapping"
+	"carewire/internal/fhirimport/meaning"
 	"carewire/internal/postgres/db"
 )
 
@@ -121,7 +122,7 @@ func (r *run) complete(ctx context.Context, q *db.Queries, d *candidate, rows ma
 		return isLeftOut, err
 	}
 	if d.SkipUnlessKnown != "" && !d.known {
-		r.refuse(d.Resource, &mapping.SkipError{Reason: d.SkipUnlessKnown})
+		r.refuse(d.Resource, &meaning.SkipError{Reason: d.SkipUnlessKnown})
 		return isLeftOut, nil
 	}
 	for _, w := range d.LeftOut {

@@ -37,3 +37,40 @@ func (q *Quantity) Duration() time.Duration {
 	}
 	return time.Duration(n * float64(unit))
 }
+
+// Range is a range of amounts, of which either end may be missing.
+type Range struct {
+	Low  *Quantity `json:"low"`
+	High *Quantity `json:"high"`
+}
+
+// Ratio is a ratio of two amounts.
+type Ratio struct {
+	Numerator   *Quantity `json:"numerator"`
+	Denominator *Quantity `json:"denominator"`
+}
+
+// Text returns the range as text, or "" if it has no end.
+func (r *Range) Text() string {
+	if r == nil {
+		return ""
+	}
+	low, high := r.Low.Text(), r.High.Text()
+	switch {
+	case low == "" && high == "":
+		return ""
+	case high == "":
+		return "at least " + low
+	case low == "":
+		return "at most " + high
+	}
+	return low + " - " + high
+}
+
+// Text returns the ratio as text, or "" if it is empty.
+func (r *Ratio) Text(per string) string {
+	if r == nil || (r.Numerator.Text() == "" && r.Denominator.Text() == "") {
+		return ""
+	}
+	return r.Numerator.Text() + per + r.Denominator.Text()
+}

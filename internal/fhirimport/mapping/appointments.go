@@ -9,6 +9,7 @@ import (
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // defaultDuration is the duration of a visit without an end and a length.
@@ -77,7 +78,7 @@ func (e *encounter) addDoctors(d *Draft) {
 		if r.rank < 0 || r.ref == nil {
 			continue
 		}
-		if p.Period != nil && hasEnded(p.Period.End, end.Add(-time.Nanosecond)) {
+		if p.Period.HasEnded(end.Add(-time.Nanosecond)) {
 			r.rank += len(participantTypes) + 1
 		}
 		all = append(all, r)
@@ -93,7 +94,7 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &e); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", e.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", e.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -109,13 +110,13 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	d := &Draft{
-		Kind: "appointment", Paths: encounterPaths, Appointment: &appointment.Imported{Status: appointment.Status(status.as)},
+		Kind: "appointment", Paths: encounterPaths, Appointment: &appointment.Imported{Status: appointment.Status(status.As)},
 	}
 	d.ReferPatient("subject", e.Subject)
 	d.Clinics = d.Refer("serviceProvider", e.ServiceProvider, "Organization")
 	d.setSpan(s)
 	e.addDoctors(d)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	d.date(at, meta{}, nil)
 	return d, nil
 }
@@ -191,7 +192,7 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &a); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", a.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", a.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -203,10 +204,10 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 	d := &Draft{
 		Kind: "appointment", PatientPath: "participant.actor",
 		Paths:       map[string]string{"startsAt": "start", "endsAt": "end", "patientId": "participant.actor", "doctorId": "participant.actor", "status": "status"},
-		Appointment: &appointment.Imported{Status: appointment.Status(status.as)},
+		Appointment: &appointment.Imported{Status: appointment.Status(status.As)},
 	}
 	d.setSpan(s)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	declined := 0
 	for i, p := range a.Participant {
 		patient, doctor := p.Actor.Keys("Patient"), p.Actor.Keys("Practitioner", "PractitionerRole")
@@ -214,9 +215,9 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 		if !slices.Contains(participationStatuses, p.Status) {
 			return nil, fhir.NewError(r.Type+"."+path+".status", "is not a code of FHIR R4; want one of accepted, declined, tentative, needs-action")
 		}
-		if p.Status == "declined" || (p.Period != nil && hasEnded(p.Period.End, d.Appointment.StartsAt)) {
+		if p.Status == "declined" || p.Period.HasEnded(d.Appointment.StartsAt) {
 			if len(patient) > 0 {
-				return nil, &SkipError{"the patient does not take part"}
+				return nil, &meaning.SkipError{Reason: "the patient does not take part"}
 			}
 			declined += len(doctor)
 			continue
@@ -228,7 +229,7 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 		d.ReferDoctor(path+".actor", p.Actor)
 	}
 	if declined > 0 && len(d.Doctors) == 0 {
-		return nil, &SkipError{"no doctor takes part: those invited declined"}
+		return nil, &meaning.SkipError{Reason: "no doctor takes part: those invited declined"}
 	}
 	return d, nil
 }

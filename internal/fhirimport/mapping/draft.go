@@ -86,11 +86,6 @@ func (d *Draft) Path(field string) string {
 	return fhir.JoinPath(d.Resource.Type, name) + rest
 }
 
-// SkipError is the reason why a valid resource is not imported.
-type SkipError struct{ Reason string }
-
-func (s *SkipError) Error() string { return s.Reason }
-
 // Clean makes every name, number and title of the draft a single line, and records in LeftOut where
 // that removed more than surrounding spaces. An import has no user to correct the input, and a line
 // break in a name is no reason to refuse a person.

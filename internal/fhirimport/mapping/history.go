@@ -2,11 +2,12 @@ package mapping
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/dosage"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // Parts of the medical history: what a resource reports about the patient without being an order,
@@ -17,68 +18,29 @@ const (
 	historySocial     = "social"
 )
 
-// absences are the concepts that deny allergies, problems or treatments. As an allergy or a
-// condition they would be counted as one. They are SNOMED CT's, the codes of HL7's
-// absent-unknown-uv-ips, and nilknown of list-empty-reason.
-var absences = []string{
-	"716186003",  // No known allergy
-	"409137002",  // No known drug allergy
-	"428607008",  // No known environmental allergy
-	"429625007",  // No known food allergy
-	"428197003",  // No known insect allergy
-	"716220001",  // No known animal allergy
-	"1003774007", // No known latex allergy
-	"160244002",  // No known allergies (inactive)
-	"160245001",  // No current problems or disability
-	"787480003",  // No known procedures
-	"787481004",  // No known medications
-	"no-known-allergies", "no-known-medication-allergies", "no-known-environmental-allergies", "no-known-food-allergies", "no-allergy-info",
-	"no-known-problems", "no-problem-info", "no-known-medications", "no-medication-info", "nilknown",
-}
-
-// absenceTexts are the same as texts, in lower case.
-var absenceTexts = []string{
-	"no known allergy", "no known allergies", "no known drug allergy", "no known drug allergies", "no known medication allergies", "no known food allergies",
-	"no known environmental allergies", "nka", "nkda", "no allergies", "keine allergien", "keine allergien bekannt", "no known problems", "none known", "none",
-}
-
-// isAbsence reports whether the concept denies what its resource would assert.
-func isAbsence(c *fhir.CodeableConcept) bool {
-	if c == nil {
-		return false
-	}
-	if c.HasCode(absences...) {
-		return true
-	}
-	isText := func(text string) bool {
-		return slices.Contains(absenceTexts, strings.ToLower(strings.Trim(text, " .")))
-	}
-	return isText(c.Text) || slices.ContainsFunc(c.Coding, func(one fhir.Coding) bool { return isText(one.Display) })
-}
-
 // entry returns the draft of an entry of the medical history with the head of a record. The status
 // of a retracted one is kept.
-func (a *common) entry(category, effective string, head ehr.Head, words phrases, doctors ...*fhir.Reference) *Draft {
-	if head.Status != retracted {
+func (a *common) entry(category, effective string, head ehr.Head, words fhir.Phrases, doctors ...*fhir.Reference) *Draft {
+	if head.Status != meaning.Retracted {
 		head.Status = "completed"
 	}
 	b := &ehr.MedicalHistory{Head: head, Category: category, Note: strings.Join(append(words, notes(a.Note)...), "\n")}
 	return a.record("medical_history", effective, &b.Head, b, doctors)
 }
 
-func notes(list []fhir.Annotation) phrases {
-	words := phrases{}
-	words.add("", fhir.JoinNotes(list))
+func notes(list []fhir.Annotation) fhir.Phrases {
+	words := fhir.Phrases{}
+	words.Add("", fhir.JoinNotes(list))
 	return words
 }
 
 // medicationEntry returns a medicine that the patient takes, without an order, as an entry of the
 // history.
-func (a *common) medicationEntry(effective string, head ehr.Head, status string, dosages []dosage, doctors ...*fhir.Reference) *Draft {
-	words := phrases{}
-	words.add("Status: ", status)
+func (a *common) medicationEntry(effective string, head ehr.Head, status string, dosages []dosage.Dosage, doctors ...*fhir.Reference) *Draft {
+	words := fhir.Phrases{}
+	words.Add("Status: ", status)
 	for i := range dosages {
-		words.add("", summary(dosages[i].read()))
+		words.Add("", dosage.Summary(dosages[i].Read()))
 	}
 	return a.entry(historyMedication, effective, head, words, doctors...)
 }
@@ -93,7 +55,7 @@ type medicationStatement struct {
 	EffectivePeriod     *fhir.Period          `json:"effectivePeriod"`
 	DateAsserted        string                `json:"dateAsserted"`
 	InformationSource   *fhir.Reference       `json:"informationSource"`
-	Dosage              []dosage              `json:"dosage"`
+	Dosage              []dosage.Dosage       `json:"dosage"`
 }
 
 func readMedicationStatement(_ *Options, r *fhir.Resource) (*Draft, error) {
@@ -101,7 +63,7 @@ func readMedicationStatement(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &s); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", s.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", s.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -113,13 +75,13 @@ func readMedicationStatement(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	s.Encounter = s.Context
-	d := s.medicationEntry("dateAsserted", ehr.Head{Status: status.as, EffectiveAt: at.Time}, s.Status, s.Dosage, s.InformationSource)
+	d := s.medicationEntry("dateAsserted", ehr.Head{Status: status.As, EffectiveAt: at.Time}, s.Status, s.Dosage, s.InformationSource)
 	b, _ := d.Body.(*ehr.MedicalHistory)
 	if b.Period, err = s.EffectivePeriod.EHRPeriod(r.Type + ".effectivePeriod"); err != nil {
 		return nil, err
 	}
 	d.dateHead(at, s.Meta)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	d.Paths["code"], d.Paths["doctorId"] = "medicationCodeableConcept", "informationSource"
 	return d, setMedication(d, r.Type, d.Head, s.Medication, s.MedicationReference, s.Contained)
 }
@@ -131,22 +93,22 @@ func (o *observation) socialHistory(typ string) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	if status := o.Status; status != "unknown" && excluded[status] != "" {
-		head.Status = retracted // Imported only if it is known already.
+	if status := o.Status; status != "unknown" && meaning.Excluded(status) != "" {
+		head.Status = meaning.Retracted // Imported only if it is known already.
 	}
-	words := phrases{}
+	words := fhir.Phrases{}
 	found, unit := o.ehrValue()
 	if found != nil && found.Coding == nil {
-		words.add("", strings.TrimSpace(valueText(found)+" "+unit))
+		words.Add("", strings.TrimSpace(valueText(found)+" "+unit))
 	}
 	for i := range o.Component {
 		c := &o.Component[i]
 		if v, unit := c.ehrValue(); v != nil {
-			words.add(c.Code.Label()+": ", strings.TrimSpace(valueText(v)+" "+unit))
+			words.Add(c.Code.Label()+": ", strings.TrimSpace(valueText(v)+" "+unit))
 		}
 	}
 	if absent := o.DataAbsentReason; found == nil && absent.EHRCoding() != nil {
-		words.add("No value: ", absent.Label())
+		words.Add("No value: ", absent.Label())
 	}
 	d := o.entry(historySocial, "effectiveDateTime", head, words, o.Performer...)
 	if b, ok := d.Body.(*ehr.MedicalHistory); ok && found != nil {

@@ -8,6 +8,8 @@ import (
 	"carewire/internal/clinic/billing"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
+	"carewire/internal/fhirimport/money"
 )
 
 // paymentTerm is the time to pay an invoice without a due day.
@@ -34,7 +36,7 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	switch c.Use {
 	case "", "claim":
 	case "predetermination", "preauthorization":
-		return nil, &SkipError{"is a " + c.Use + ", not an invoice: nothing was charged"}
+		return nil, &meaning.SkipError{Reason: "is a " + c.Use + ", not an invoice: nothing was charged"}
 	default:
 		return nil, fhir.NewError(r.Type+".use", "is not a code of FHIR R4; want one of claim, predetermination, preauthorization")
 	}
@@ -46,20 +48,20 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", c.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", c.Status)
 	if err != nil {
 		return nil, err
 	}
-	prices := make([]price, len(c.Item))
+	prices := make([]money.Price, len(c.Item))
 	for i, item := range c.Item {
-		prices[i] = price{r.Type + ".item[" + strconv.Itoa(i) + "].net", item.ProductOrService, item.Net}
+		prices[i] = money.Price{Path: r.Type + ".item[" + strconv.Itoa(i) + "].net", Concept: item.ProductOrService, Amount: item.Net}
 	}
-	charged, err := sumUp(prices, r.Type+".total", c.Total)
+	charged, err := money.SumUp(prices, r.Type+".total", c.Total)
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.as, charged)
-	status.apply(d, r.Type+".status")
+	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.As, charged)
+	d.setStatus(status, r.Type+".status")
 	d.date(at, meta{}, nil)
 	d.Clinics = d.Refer("provider", c.Provider, "Organization", "PractitionerRole")
 	for _, item := range c.Item {
@@ -76,16 +78,18 @@ type claimItem struct {
 	Net              *fhir.Money          `json:"net"`
 }
 
-func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, charged charges) *Draft {
+func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, charged money.Charges) *Draft {
 	d := &Draft{
 		Kind: "invoice",
 		Invoice: &billing.Imported{Status: status, NewInvoice: billing.NewInvoice{
-			Currency: charged.currency, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: charged.lines,
+			Currency: charged.Currency, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: charged.Lines,
 		}},
 		Paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
 	}
 	d.ReferPatient(patientPath, patient)
-	charged.note(d)
+	for _, path := range charged.Rounded {
+		d.Note(path, "has more digits than the currency's minor unit and was rounded")
+	}
 	d.SetDay(&d.Invoice.IssuedAt, fhir.JoinPath(typ, d.Paths["dueOn"]), at)
 	return d
 }
@@ -115,9 +119,9 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	if len(v.Recipient.Keys("Organization", "RelatedPerson")) > 0 && len(v.Recipient.Keys("Patient")) == 0 {
-		return nil, &SkipError{"is addressed to somebody else than the patient (recipient), who would have to pay it"}
+		return nil, &meaning.SkipError{Reason: "is addressed to somebody else than the patient (recipient), who would have to pay it"}
 	}
-	status, err := decideStatus(r.Type, "status", v.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", v.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -125,12 +129,12 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	var prices []price
+	var prices []money.Price
 	for i, l := range v.LineItem {
 		for j, p := range l.PriceComponent {
 			if p.Type == "base" {
 				path := fmt.Sprintf("%s.lineItem[%d].priceComponent[%d].amount", r.Type, i, j)
-				prices = append(prices, price{path, l.ChargeItemCodeableConcept, p.Amount})
+				prices = append(prices, money.Price{Path: path, Concept: l.ChargeItemCodeableConcept, Amount: p.Amount})
 			}
 		}
 	}
@@ -138,12 +142,12 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if total == nil {
 		total, totalPath = v.TotalNet, "totalNet"
 	}
-	charged, err := sumUp(prices, fhir.JoinPath(r.Type, totalPath), total)
+	charged, err := money.SumUp(prices, fhir.JoinPath(r.Type, totalPath), total)
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.as, charged)
-	status.apply(d, r.Type+".status")
+	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.As, charged)
+	d.setStatus(status, r.Type+".status")
 	d.date(at, meta{}, nil)
 	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = d.Refer("issuer", v.Issuer, "Organization"), "date", "lineItem", "issuer"
 	d.Paths["currency"] = totalPath + ".currency"

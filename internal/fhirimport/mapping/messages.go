@@ -7,6 +7,7 @@ import (
 
 	"carewire/internal/clinic/chat"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
@@ -40,7 +41,7 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
-	if _, err := decideStatus(r.Type, "status", c.Status); err != nil {
+	if _, err := meaning.DecideStatus(r.Type, "status", c.Status); err != nil {
 		return nil, err
 	}
 	d := &Draft{
@@ -58,11 +59,11 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	switch {
 	case len(texts) == 0:
-		return nil, &SkipError{"contains no text; attachments are not imported"}
+		return nil, &meaning.SkipError{Reason: "contains no text; attachments are not imported"}
 	case len(d.Author) == 0:
-		return nil, &SkipError{"the sender is not a patient or a practitioner"}
+		return nil, &meaning.SkipError{Reason: "the sender is not a patient or a practitioner"}
 	case c.isInternal():
-		return nil, &SkipError{"is not addressed to the patient (recipient), who would read it"}
+		return nil, &meaning.SkipError{Reason: "is not addressed to the patient (recipient), who would read it"}
 	}
 	for i := range c.Recipient {
 		if len(d.Patient) == 0 {

@@ -6,6 +6,7 @@ import (
 
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // Note records a part of the resource that is not imported as it is. The resource is then reported
@@ -87,4 +88,14 @@ func (d *Draft) Localize(zone *time.Location) {
 		*field = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
 	}
 	d.Floating = nil
+}
+
+// setStatus records the decision on the status at the path.
+func (d *Draft) setStatus(s meaning.StatusDecision, path string) {
+	if s.UnlessKnown {
+		d.SkipUnlessKnown = s.Skip
+	}
+	if s.Note != "" {
+		d.Note(path, s.Note)
+	}
 }

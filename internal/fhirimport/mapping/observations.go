@@ -10,6 +10,7 @@ import (
 
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // value is the value of an observation or of one of its components.
@@ -21,8 +22,8 @@ type value struct {
 	Integer          *ehr.Decimal           `json:"valueInteger"`
 	DateTime         *string                `json:"valueDateTime"`
 	Time             *string                `json:"valueTime"`
-	Range            *valueRange            `json:"valueRange"`
-	Ratio            *valueRatio            `json:"valueRatio"`
+	Range            *fhir.Range            `json:"valueRange"`
+	Ratio            *fhir.Ratio            `json:"valueRatio"`
 	DataAbsentReason *fhir.CodeableConcept  `json:"dataAbsentReason"`
 	Interpretation   []fhir.CodeableConcept `json:"interpretation"`
 	ReferenceRange   []struct {
@@ -30,16 +31,6 @@ type value struct {
 		High *fhir.Quantity `json:"high"`
 		Text string         `json:"text"`
 	} `json:"referenceRange"`
-}
-
-type valueRange struct {
-	Low  *fhir.Quantity `json:"low"`
-	High *fhir.Quantity `json:"high"`
-}
-
-type valueRatio struct {
-	Numerator   *fhir.Quantity `json:"numerator"`
-	Denominator *fhir.Quantity `json:"denominator"`
 }
 
 // ehrValue returns the value and its unit, or nil if there is none.
@@ -165,7 +156,7 @@ type ObservationPart struct {
 
 // ReadObservationPart returns an Observation as a part of a report.
 func ReadObservationPart(raw []byte) (ObservationPart, error) {
-	if err := CheckModifiers("Observation", raw); err != nil {
+	if err := meaning.CheckModifiers("Observation", raw); err != nil {
 		fault, _ := errors.AsType[*fhir.Error](err)
 		return ObservationPart{Excluded: fault.Path + " " + fault.Reason}, nil
 	}
@@ -173,13 +164,13 @@ func ReadObservationPart(raw []byte) (ObservationPart, error) {
 	if err := fhir.Decode("Observation", raw, &o); err != nil {
 		return ObservationPart{}, err
 	}
-	if why := excluded[o.Status]; why != "" {
+	if why := meaning.Excluded(o.Status); why != "" {
 		return ObservationPart{Excluded: why}, nil
 	}
 	if o.isAboutOther() {
 		return ObservationPart{Excluded: aboutOther}, nil
 	}
-	if _, err := decideStatus("Observation", "status", o.Status); err != nil {
+	if _, err := meaning.DecideStatus("Observation", "status", o.Status); err != nil {
 		return ObservationPart{Excluded: "has an unknown status"}, nil //nolint:nilerr // The report has the reason.
 	}
 	results, err := o.results()
@@ -219,14 +210,14 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &o); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", o.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", o.Status)
 	if err != nil {
 		return nil, err
 	}
 	var d *Draft
 	switch {
 	case o.isAboutOther():
-		return nil, &SkipError{aboutOther}
+		return nil, &meaning.SkipError{Reason: aboutOther}
 	case o.isVital():
 		d, err = o.vitalSigns(r.Type)
 	case o.hasCategory("social-history"):
@@ -235,12 +226,12 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 		d = o.labResult(r)
 	}
 	if err != nil {
-		if status.unlessKnown {
-			return nil, &SkipError{status.skip}
+		if status.UnlessKnown {
+			return nil, &meaning.SkipError{Reason: status.Skip}
 		}
 		return nil, err
 	}
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	return d, nil
 }
 
@@ -260,11 +251,11 @@ func (o *observation) labResult(r *fhir.Resource) *Draft {
 		d.Finish = func(d *Draft) error { return o.becomeReport(d, r.Type, results, err) }
 	case len(o.Category) == 0:
 		d.Finish = func(*Draft) error {
-			return &SkipError{"has no category and is not part of a report; the categories laboratory, vital-signs and social-history are imported"}
+			return &meaning.SkipError{Reason: "has no category and is not part of a report; the categories laboratory, vital-signs and social-history are imported"}
 		}
 	default:
 		d.Finish = func(*Draft) error {
-			return &SkipError{"observations of the category " + categoryName(o.Category) + " are not imported, unless a report includes them"}
+			return &meaning.SkipError{Reason: "observations of the category " + categoryName(o.Category) + " are not imported, unless a report includes them"}
 		}
 	}
 	return d
@@ -300,7 +291,7 @@ func (o *observation) head(typ string) (ehr.Head, dated, error) {
 func (o *observation) becomeReport(d *Draft, typ string, results []ehr.Result, err error) error {
 	if err != nil {
 		if d.SkipUnlessKnown != "" {
-			return &SkipError{d.SkipUnlessKnown}
+			return &meaning.SkipError{Reason: d.SkipUnlessKnown}
 		}
 		return err
 	}

@@ -3,19 +3,19 @@ package mapping
 import (
 	"errors"
 	"strconv"
-	"strings"
-	"time"
 
 	"golang.org/x/text/language"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
+	"carewire/internal/fhirimport/people"
 )
 
 func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 	var o struct {
-		Identifier []identifier           `json:"identifier"`
+		Identifier []people.Identifier    `json:"identifier"`
 		Active     *bool                  `json:"active"`
 		Type       []fhir.CodeableConcept `json:"type"`
 		Name       string                 `json:"name"`
@@ -25,10 +25,10 @@ func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	if o.Active != nil && !*o.Active {
-		return nil, &SkipError{"is closed (active is false); import its records with --clinic"}
+		return nil, &meaning.SkipError{Reason: "is closed (active is false); import its records with --clinic"}
 	}
-	if what := notCareType(o.Type); what != "" {
-		return nil, &SkipError{"is " + what + " and no clinic; the type is that of a clinic only if it cares for patients"}
+	if what := people.NotCareType(o.Type); what != "" {
+		return nil, &meaning.SkipError{Reason: "is " + what + " and no clinic; the type is that of a clinic only if it cares for patients"}
 	}
 	name := o.Name
 	for _, alias := range o.Alias {
@@ -37,7 +37,7 @@ func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 		}
 	}
 	return &Draft{
-		Kind: "clinic", Clinic: &directory.ClinicInput{Name: name, TimeZone: m.TimeZone}, Aliases: aliases(o.Identifier, m.now()),
+		Kind: "clinic", Clinic: &directory.ClinicInput{Name: name, TimeZone: m.TimeZone}, Aliases: people.Aliases(o.Identifier, m.now()),
 		Paths: map[string]string{"name": "name"},
 	}, nil
 }
@@ -120,15 +120,15 @@ const unknownName = "Unknown"
 
 // person are the fields that Practitioner and Patient share.
 type person struct {
-	Identifier []identifier   `json:"identifier"`
-	Name       []humanName    `json:"name"`
-	Telecom    []contactPoint `json:"telecom"`
-	Address    []address      `json:"address"`
+	Identifier []people.Identifier   `json:"identifier"`
+	Name       []people.HumanName    `json:"name"`
+	Telecom    []people.ContactPoint `json:"telecom"`
+	Address    []people.Address      `json:"address"`
 }
 
 func (p *person) draft(m *Options, typ, locale string) *Draft {
 	now := m.now()
-	given, family, found := chooseName(p.Name, now)
+	given, family, found := people.ChooseName(p.Name, now)
 	if tag, err := language.Parse(locale); err != nil || locale == "" {
 		locale = ""
 	} else {
@@ -138,46 +138,22 @@ func (p *person) draft(m *Options, typ, locale string) *Draft {
 		GivenName: given, FamilyName: family, Locale: locale, TimeZone: m.TimeZone,
 	}}
 	d := &Draft{
-		Kind: "user", User: u, Aliases: aliases(p.Identifier, now),
+		Kind: "user", User: u, Aliases: people.Aliases(p.Identifier, now),
 		Paths: map[string]string{"givenName": "name.given", "familyName": "name.family", "email": "telecom", "phone": "telecom", "deceasedOn": "deceasedDateTime"},
 	}
 	if !found {
 		d.Note(typ+".name", "has no current name (official, usual or temp); imported as "+unknownName)
 	}
 	var err error
-	if u.Email, err = email(p.Telecom, now); err != nil {
+	if u.Email, err = people.Email(p.Telecom, now); err != nil {
 		d.Note(typ+".telecom", "was left out: "+err.Error())
 	}
-	d.setPhone(typ, p.Telecom, now, p.region(m))
+	var refused []error
+	u.Phone, refused = people.Phone(p.Telecom, now, people.Region(p.Address, m.PhoneRegion))
+	for _, err := range refused {
+		d.Note(typ+".telecom", "was left out: "+err.Error())
+	}
 	return d
-}
-
-// email returns the preferred address, or an error if it is invalid.
-func email(telecom []contactPoint, now time.Time) (string, error) {
-	for _, t := range chooseContacts(telecom, now, "email") {
-		return care.ParseEmail(strings.TrimSpace(t.Value))
-	}
-	return "", nil
-}
-
-// identifier is an Identifier with the elements that say whether it is still valid.
-type identifier struct {
-	fhir.Identifier
-	Use    string       `json:"use"`
-	Period *fhir.Period `json:"period"`
-}
-
-func (i *identifier) isValid(now time.Time) bool { return i.Use != "old" && isCurrent(i.Period, now) }
-
-// aliases returns the valid identifiers by which other resources may refer to this one.
-func aliases(ids []identifier, now time.Time) []string {
-	var all []string
-	for _, id := range ids {
-		if id.isValid(now) {
-			all = append(all, id.Aliases()...)
-		}
-	}
-	return all
 }
 
 func readPractitionerRole(m *Options, r *fhir.Resource) (*Draft, error) {
@@ -192,14 +168,14 @@ func readPractitionerRole(m *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	d := &Draft{
-		Kind: "membership", Role: practitionerRole(p.Code), Doctors: p.Practitioner.Keys("Practitioner"), Clinics: p.Organization.Keys("Organization"),
+		Kind: "membership", Role: people.PractitionerRole(p.Code), Doctors: p.Practitioner.Keys("Practitioner"), Clinics: p.Organization.Keys("Organization"),
 		Paths: map[string]string{"clinicId": "organization"},
 	}
 	switch {
 	case p.Active != nil && !*p.Active:
 		d.Former = true
 		d.Note(r.Type+".active", "is false: imported as a former role")
-	case !isCurrent(p.Period, m.now()):
+	case !p.Period.Includes(m.now()):
 		d.Former = true
 		d.Note(r.Type+".period", "has ended or not begun: imported as a former role")
 	}

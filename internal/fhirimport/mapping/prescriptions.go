@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/dosage"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 type medicationRequest struct {
@@ -21,7 +23,7 @@ type medicationRequest struct {
 	AuthoredOn          string                 `json:"authoredOn"`
 	Requester           *fhir.Reference        `json:"requester"`
 	ReasonCode          []fhir.CodeableConcept `json:"reasonCode"`
-	DosageInstruction   []dosage               `json:"dosageInstruction"`
+	DosageInstruction   []dosage.Dosage        `json:"dosageInstruction"`
 	DispenseRequest     *struct {
 		ValidityPeriod *fhir.Period   `json:"validityPeriod"`
 		RepeatsAllowed *int           `json:"numberOfRepeatsAllowed"`
@@ -37,7 +39,7 @@ func readMedicationRequest(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &q); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", q.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", q.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func readMedicationRequest(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	head := ehr.Head{Status: status.as, EffectiveAt: at.Time}
+	head := ehr.Head{Status: status.As, EffectiveAt: at.Time}
 	var d *Draft
 	if reported {
 		d = q.medicationEntry("authoredOn", head, q.Status, q.DosageInstruction)
@@ -58,7 +60,7 @@ func readMedicationRequest(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	d.dateHead(at, q.Meta)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	d.Paths["code"], d.Paths["doctorId"] = "medicationCodeableConcept", "requester"
 	return d, setMedication(d, r.Type, d.Head, q.Medication, q.MedicationReference, q.Contained)
 }
@@ -79,14 +81,14 @@ func (q *medicationRequest) isReported() (bool, error) {
 	case "", "order", "original-order", "reflex-order", "filler-order", "instance-order":
 	case "proposal", "plan", "option":
 		if !reported {
-			return false, &SkipError{"is a " + q.Intent + " and no order (intent): nothing was prescribed"}
+			return false, &meaning.SkipError{Reason: "is a " + q.Intent + " and no order (intent): nothing was prescribed"}
 		}
 	default:
 		return false, fhir.NewError("MedicationRequest.intent",
 			"is not a code of FHIR R4; want one of proposal, plan, order, original-order, reflex-order, filler-order, instance-order, option")
 	}
 	if reported && (q.Status == "draft" || q.Status == "cancelled") {
-		return false, &SkipError{"was reported and then cancelled, or not completed: nothing was taken"}
+		return false, &meaning.SkipError{Reason: "was reported and then cancelled, or not completed: nothing was taken"}
 	}
 	return reported, nil
 }
@@ -105,7 +107,7 @@ func (q *medicationRequest) prescription(typ string, head ehr.Head) (*Draft, err
 	}
 	var words []string
 	for i := range q.DosageInstruction {
-		step := q.DosageInstruction[i].read()
+		step := q.DosageInstruction[i].Read()
 		b.DosageInstructions = append(b.DosageInstructions, step)
 		if step.Text != "" {
 			words = append(words, step.Text)
@@ -163,7 +165,7 @@ func setMedication(d *Draft, typ string, h *ehr.Head, concept *fhir.CodeableConc
 
 // MedicationCode returns the code of a Medication, or its ingredients as text.
 func MedicationCode(path string, raw []byte) (ehr.Coding, error) {
-	if err := CheckModifiers("Medication", raw); err != nil {
+	if err := meaning.CheckModifiers("Medication", raw); err != nil {
 		return ehr.Coding{}, err
 	}
 	var m struct {
@@ -176,7 +178,7 @@ func MedicationCode(path string, raw []byte) (ehr.Coding, error) {
 	if err := fhir.Decode("Medication", raw, &m); err != nil {
 		return ehr.Coding{}, err
 	}
-	if _, err := decideStatus("Medication", "status", cmp.Or(m.Status, "active")); err != nil {
+	if _, err := meaning.DecideStatus("Medication", "status", cmp.Or(m.Status, "active")); err != nil {
 		return ehr.Coding{}, fhir.NewError(path+".status", "must be active or inactive: the medication was entered in error, or its status is unknown")
 	}
 	// A mixture made for the patient has no code.

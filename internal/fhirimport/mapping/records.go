@@ -8,6 +8,7 @@ import (
 
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // common are the fields that clinical resources share.
@@ -66,28 +67,29 @@ func requiredCode(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, e
 // verificationCodes are FHIR R4's value sets allergyintolerance-verification and
 // condition-ver-status.
 var verificationCodes = map[string][]string{
-	"AllergyIntolerance": {"", "unconfirmed", "confirmed", "refuted", retracted},
-	"Condition":          {"", "unconfirmed", "provisional", "differential", "confirmed", "refuted", retracted},
+	"AllergyIntolerance": {"", "unconfirmed", "confirmed", "refuted", meaning.Retracted},
+	"Condition":          {"", "unconfirmed", "provisional", "differential", "confirmed", "refuted", meaning.Retracted},
 }
 
 // clinicalStatus returns the decision about a resource that has a clinical and a verification
 // status, and its verification status. Without a clinical status, the status is unknown.
-func clinicalStatus(typ string, clinical, verification *fhir.CodeableConcept) (statusDecision, string, error) {
+func clinicalStatus(typ string, clinical, verification *fhir.CodeableConcept) (meaning.StatusDecision, string, error) {
 	certainty := verification.FirstCode()
-	if verification.HasCode(retracted) {
-		certainty = retracted
+	if verification.HasCode(meaning.Retracted) {
+		certainty = meaning.Retracted
 	}
 	if !slices.Contains(verificationCodes[typ], certainty) {
-		return statusDecision{}, "", fhir.NewError(typ+".verificationStatus", "is not a code of FHIR R4; want one of "+strings.Join(verificationCodes[typ][1:], ", "))
+		return meaning.StatusDecision{}, "", fhir.NewError(typ+".verificationStatus", "is not a code of FHIR R4; want one of "+strings.Join(verificationCodes[typ][1:], ", "))
 	}
-	if certainty == retracted {
-		return statuses[typ][retracted], "", nil
+	if certainty == meaning.Retracted {
+		d, err := meaning.DecideStatus(typ, "verificationStatus", meaning.Retracted)
+		return d, "", err
 	}
 	code := clinical.FirstCode()
 	if clinical != nil && code == "" {
-		return statusDecision{}, "", fhir.NewError(typ+".clinicalStatus", "has no code; want one of "+codesOf(statuses[typ]))
+		return meaning.StatusDecision{}, "", fhir.NewError(typ+".clinicalStatus", "has no code; want one of "+meaning.StatusCodes(typ))
 	}
-	d, err := decideStatus(typ, "clinicalStatus", cmp.Or(code, "unknown"))
+	d, err := meaning.DecideStatus(typ, "clinicalStatus", cmp.Or(code, "unknown"))
 	return d, certainty, err
 }
 
@@ -123,7 +125,7 @@ func readAllergy(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	b := &ehr.Allergy{
-		Head: ehr.Head{Status: status.as}, VerificationStatus: certainty,
+		Head: ehr.Head{Status: status.As}, VerificationStatus: certainty,
 		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: fhir.JoinNotes(a.Note),
 	}
 	at, err := firstDate(r.Type, 1, "recordedDate", a.RecordedDate, "onsetDateTime", a.Onset, "onsetPeriod.start", a.OnsetPeriod.Start, "lastOccurrence", a.LastOccurrence)
@@ -152,14 +154,14 @@ func readAllergy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	d := a.record("allergy", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "categories", "category", "reactions", "reaction",
 		"onsetAt", "onsetDateTime", "lastOccurrenceAt", "lastOccurrence", "doctorId", "recorder")
-	if isAbsence(a.Code) {
+	if meaning.IsAbsence(a.Code) {
 		d = a.entry(historyMedical, "recordedDate", b.Head, nil)
 		d.Note(r.Type+".code", "denies allergies: imported as an entry of the medical history")
 	}
 	if d.dateHead(at, a.Meta); d.Undated != nil {
 		d.Undated.Always = true
 	}
-	status.apply(d, r.Type+".clinicalStatus")
+	d.setStatus(status, r.Type+".clinicalStatus")
 	return d, nil
 }
 
@@ -189,7 +191,7 @@ func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	b := &ehr.Condition{
-		Head: ehr.Head{Status: status.as}, VerificationStatus: certainty,
+		Head: ehr.Head{Status: status.As}, VerificationStatus: certainty,
 		Severity: c.Severity.EHRCoding(), BodySites: fhir.EHRCodings(c.BodySite), OnsetText: c.OnsetString, AbatementText: c.AbatementString, Note: fhir.JoinNotes(c.Note),
 	}
 	for i := range c.Category {
@@ -213,12 +215,12 @@ func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	d := c.record("condition", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "bodySites", "bodySite", "onsetAt", "onsetDateTime",
 		"onsetText", "onsetString", "abatementAt", "abatementDateTime", "abatementText", "abatementString", "doctorId", "recorder")
-	if isAbsence(c.Code) {
+	if meaning.IsAbsence(c.Code) {
 		d = c.entry(historyMedical, "recordedDate", b.Head, nil)
 		d.Note(r.Type+".code", "denies problems: imported as an entry of the medical history")
 	}
 	d.dateHead(at, c.Meta)
-	status.apply(d, r.Type+".clinicalStatus")
+	d.setStatus(status, r.Type+".clinicalStatus")
 	return d, nil
 }
 
@@ -253,12 +255,12 @@ func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", v.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", v.Status)
 	if err != nil {
 		return nil, err
 	}
 	b := &ehr.Immunization{
-		Head: ehr.Head{Status: status.as}, Subpotent: v.IsSubpotent != nil && *v.IsSubpotent, SubpotentReasons: fhir.EHRCodings(v.SubpotentReason), StatusReason: v.StatusReason.EHRCoding(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
+		Head: ehr.Head{Status: status.As}, Subpotent: v.IsSubpotent != nil && *v.IsSubpotent, SubpotentReasons: fhir.EHRCodings(v.SubpotentReason), StatusReason: v.StatusReason.EHRCoding(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
 		Site: v.Site.EHRCoding(), Route: v.Route.EHRCoding(), PrimarySource: v.PrimarySource, Note: fhir.JoinNotes(v.Note),
 	}
 	if v.DoseQuantity != nil && v.DoseQuantity.Comparator != "" {
@@ -286,7 +288,7 @@ func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	d := v.record("immunization", "occurrenceDateTime", &b.Head, b, doctors, "code", "vaccineCode", "doctorId", "performer", "subpotentReasons", "subpotentReason")
 	d.dateHead(at, v.Meta)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	return d, nil
 }
 
@@ -312,12 +314,12 @@ func readProcedure(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", p.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", p.Status)
 	if err != nil {
 		return nil, err
 	}
 	b := &ehr.Procedure{
-		Head: ehr.Head{Status: status.as}, StatusReason: p.StatusReason.EHRCoding(), Category: p.Category.EHRCoding(), Reasons: fhir.EHRCodings(p.ReasonCode),
+		Head: ehr.Head{Status: status.As}, StatusReason: p.StatusReason.EHRCoding(), Category: p.Category.EHRCoding(), Reasons: fhir.EHRCodings(p.ReasonCode),
 		BodySites: fhir.EHRCodings(p.BodySite), Outcome: p.Outcome.EHRCoding(), Complications: fhir.EHRCodings(p.Complication), Note: fhir.JoinNotes(p.Note),
 	}
 	for i := range p.FollowUp {
@@ -343,6 +345,6 @@ func readProcedure(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	d := p.record("procedure", "performedPeriod.start", &b.Head, b, doctors, "reasons", "reasonCode", "bodySites", "bodySite", "complications", "complication", "doctorId", "performer")
 	d.dateHead(at, p.Meta)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	return d, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // imagingSections are the codes of imaging in HL7's table 0074 (diagnostic service sections), and
@@ -45,7 +46,7 @@ func readDiagnosticReport(_ *Options, r *fhir.Resource) (*Draft, error) {
 			return nil, fhir.NewError(fmt.Sprintf("%s.presentedForm[%d].data", r.Type, i), "is not base64")
 		}
 	}
-	status, err := decideStatus(r.Type, "status", p.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", p.Status)
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +54,13 @@ func readDiagnosticReport(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	head.Status = status.as
+	head.Status = status.As
 	d, err := p.report(r.Type, head)
 	if err != nil {
 		return nil, err
 	}
 	d.dateHead(at, p.Meta)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	d.Paths["doctorId"] = "performer"
 	return d, nil
 }
@@ -182,11 +183,11 @@ func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &s); err != nil {
 		return nil, err
 	}
-	status, err := decideStatus(r.Type, "status", s.Status)
+	status, err := meaning.DecideStatus(r.Type, "status", s.Status)
 	if err != nil {
 		return nil, err
 	}
-	b := &ehr.ImagingReport{Head: ehr.Head{Status: status.as}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: fhir.EHRCodings(s.ReasonCode), Findings: s.Description}
+	b := &ehr.ImagingReport{Head: ehr.Head{Status: status.As}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: fhir.EHRCodings(s.ReasonCode), Findings: s.Description}
 	started := s.Started
 	for _, m := range s.Modality {
 		b.Modalities = appendUnique(b.Modalities, m.EHRCoding())
@@ -216,7 +217,7 @@ func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	d := s.record("imaging_report", "started", &b.Head, b, append(s.Interpreter, s.Referrer), "code", "procedureCode", "studyUid", "identifier",
 		"modalities", "series.modality", "bodySites", "series.bodySite", "findings", "description", "reasons", "reasonCode", "doctorId", "interpreter")
 	d.dateHead(at, s.Meta)
-	status.apply(d, r.Type+".status")
+	d.setStatus(status, r.Type+".status")
 	return d, nil
 }
 

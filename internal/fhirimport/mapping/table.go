@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/meaning"
 )
 
 // Stage is the order in which types are imported: after everything that they may refer to.
@@ -67,12 +68,12 @@ func Table() []Row {
 	for i := range rows {
 		if read := rows[i].Read; read != nil {
 			rows[i].Read = func(m *Options, r *fhir.Resource) (*Draft, error) {
-				if err := CheckModifiers(r.Type, r.Raw); err != nil {
+				if err := meaning.CheckModifiers(r.Type, r.Raw); err != nil {
 					return nil, err
 				}
 				d, err := read(m, r)
 				if err == nil {
-					noteLabels(d, r)
+					d.LeftOut = append(d.LeftOut, meaning.Labels(r)...)
 				}
 				return d, err
 			}

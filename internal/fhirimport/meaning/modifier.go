@@ -1,4 +1,4 @@
-package mapping
+package meaning
 
 import (
 	"bytes"
@@ -115,12 +115,12 @@ func (w *modifierWalk) members(path string) error {
 	return nil
 }
 
-// noteLabels notes labels that restrict who may see a resource, and the one that marks an incomplete
-// resource (FHIR R4, summary searches).
-func noteLabels(d *Draft, r *fhir.Resource) {
+// Labels returns notes on labels that restrict who may see a resource, and on the one that marks an
+// incomplete resource (FHIR R4, summary searches).
+func Labels(r *fhir.Resource) (notes []fhir.Error) {
 	secured, subsetted := bytes.Contains(r.Raw, []byte(`"security"`)), bytes.Contains(r.Raw, []byte("SUBSETTED"))
 	if !secured && !subsetted {
-		return
+		return nil
 	}
 	var labels struct {
 		Meta struct {
@@ -129,17 +129,18 @@ func noteLabels(d *Draft, r *fhir.Resource) {
 		} `json:"meta"`
 	}
 	if fhir.Decode(r.Type, r.Raw, &labels) != nil {
-		return
+		return nil
 	}
 	for _, c := range append(labels.Meta.Tag, labels.Meta.Security...) {
 		if c.Code == "SUBSETTED" {
-			d.Note(r.Type+".meta.tag", "is SUBSETTED: the export has only a part of the resource")
+			notes = append(notes, fhir.Error{Path: r.Type + ".meta.tag", Reason: "is SUBSETTED: the export has only a part of the resource"})
 		}
 	}
 	isLabel := func(c fhir.Coding) bool { return c.Code != "SUBSETTED" && c.Code != "N" && c.Code != "" }
 	if slices.ContainsFunc(labels.Meta.Security, isLabel) {
-		d.Note(r.Type+".meta.security", "is not kept: carewire's own rules decide who may read the record")
+		notes = append(notes, fhir.Error{Path: r.Type + ".meta.security", Reason: "is not kept: carewire's own rules decide who may read the record"})
 	}
+	return notes
 }
 
 func lookUpModifier(name string) *modifier {

@@ -1,4 +1,4 @@
-package mapping
+package money
 
 import (
 	"encoding/json"
@@ -30,19 +30,19 @@ func TestSumUp_CalculatesInDecimalsOfOneCurrency(t *testing.T) {
 		"of another line":  {[]*fhir.Money{amount("1", ""), nil, amount("2", "CHF")}, nil, []int64{100, 200}, "CHF"},
 		"without fraction": {[]*fhir.Money{amount("12", "ITL")}, nil, []int64{12}, "ITL"},
 	} {
-		var prices []price
+		var prices []Price
 		for _, m := range c.prices {
-			prices = append(prices, price{"Claim.item[0].net", fhir.CodeableConcept{Text: "Visit"}, m})
+			prices = append(prices, Price{"Claim.item[0].net", fhir.CodeableConcept{Text: "Visit"}, m})
 		}
-		got, err := sumUp(prices, "Claim.total", c.total)
+		got, err := SumUp(prices, "Claim.total", c.total)
 		require.NoError(t, err, name)
 		var lines []int64
-		for _, l := range got.lines {
+		for _, l := range got.Lines {
 			lines = append(lines, l.UnitMinor)
 		}
 		require.Equal(t, c.lines, lines, name)
-		require.Equal(t, c.want, got.currency, name)
-		require.Equal(t, name == "half a cent", len(got.rounded) == 1, name)
+		require.Equal(t, c.want, got.Currency, name)
+		require.Equal(t, name == "half a cent", len(got.Rounded) == 1, name)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestSumUp_RefusesByPath(t *testing.T) {
 		"a huge exponent":     {amount("1e999999999", "EUR"), nil, "item.net.value"},
 		"no amount":           {nil, nil, "total"},
 	} {
-		_, err := sumUp([]price{{"item.net", fhir.CodeableConcept{}, c.line}}, "total", c.total)
+		_, err := SumUp([]Price{{"item.net", fhir.CodeableConcept{}, c.line}}, "total", c.total)
 		var fault *fhir.Error
 		require.ErrorAs(t, err, &fault, name)
 		require.Equal(t, c.path, fault.Path, name)

@@ -1,4 +1,4 @@
-package mapping
+package people
 
 import (
 	"slices"
@@ -22,9 +22,9 @@ var notCareWords = []string{"insur", "payer", "payor", "pharmac", "versicherung"
 // careTypes are the types of HL7's organization-type that care for patients.
 var careTypes = []string{"prov", "dept", "team"}
 
-// notCareType returns what an organization of the types is if none of them cares for patients.
+// NotCareType returns what an organization of the types is if none of them cares for patients.
 // An organization without a type, or of an unknown one, is taken for a clinic.
-func notCareType(types []fhir.CodeableConcept) string {
+func NotCareType(types []fhir.CodeableConcept) string {
 	is := ""
 	for i := range types {
 		what := ""
@@ -72,9 +72,9 @@ var (
 	otherWords = []string{"reception", "secretar", "administra", "assistant", "student", "doctor's office", "arzthelfer", "liaison", "billing"}
 )
 
-// practitionerRole returns the role at a clinic that the codes mean: doctor if there are none, and
+// PractitionerRole returns the role at a clinic that the codes mean: doctor if there are none, and
 // no role if they are neither a doctor's nor a nurse's.
-func practitionerRole(codes []fhir.CodeableConcept) care.Role {
+func PractitionerRole(codes []fhir.CodeableConcept) care.Role {
 	role := care.Role("")
 	named := false
 	for i := range codes {

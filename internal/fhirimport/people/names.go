@@ -1,4 +1,4 @@
-package mapping
+package people
 
 import (
 	"cmp"
@@ -12,8 +12,8 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// humanName is FHIR R4's HumanName.
-type humanName struct {
+// HumanName is FHIR R4's HumanName.
+type HumanName struct {
 	Use    string       `json:"use"`
 	Text   string       `json:"text"`
 	Family string       `json:"family"`
@@ -30,13 +30,13 @@ type humanName struct {
 // anonymous are not, old and maiden no longer.
 var nameUses = []string{"official", "usual", "", "temp"}
 
-// chooseName returns the current name of the best use, and reports whether one was found among
+// ChooseName returns the current name of the best use, and reports whether one was found among
 // those there are. Of equal names the first counts.
-func chooseName(names []humanName, now time.Time) (given, family string, found bool) {
-	best, rank := humanName{}, len(nameUses)
+func ChooseName(names []HumanName, now time.Time) (given, family string, found bool) {
+	best, rank := HumanName{}, len(nameUses)
 	for _, n := range names {
 		r := slices.Index(nameUses, n.Use)
-		if r < 0 || r >= rank || !isCurrent(n.Period, now) || !n.isReadable() {
+		if r < 0 || r >= rank || !n.Period.Includes(now) || !n.isReadable() {
 			continue
 		}
 		best, rank = n, r
@@ -46,14 +46,14 @@ func chooseName(names []humanName, now time.Time) (given, family string, found b
 }
 
 // isReadable reports whether the name has a part that is not masked.
-func (n humanName) isReadable() bool {
+func (n HumanName) isReadable() bool {
 	given, family := n.parts()
 	return given != "" || family != ""
 }
 
 // parts returns the given and the family name. A name that consists of a text only is divided.
 // The text is not used if a part is masked, because it could contain it.
-func (n humanName) parts() (given, family string) {
+func (n HumanName) parts() (given, family string) {
 	// A masked part is null, which the decoder reads as "".
 	known := slices.DeleteFunc(slices.Clone(n.Given), func(part string) bool { return part == "" })
 	given, family = strings.TrimSpace(strings.Join(known, " ")), strings.TrimSpace(n.Family)
@@ -94,8 +94,8 @@ func truncateName(name string) string {
 	return name
 }
 
-// contactPoint is FHIR R4's ContactPoint.
-type contactPoint struct {
+// ContactPoint is FHIR R4's ContactPoint.
+type ContactPoint struct {
 	fhir.ContactPoint
 	Rank int `json:"rank"`
 }
@@ -106,38 +106,22 @@ var contactUses = []string{"mobile", "home", "", "work", "temp"}
 
 // chooseContacts returns the current contact points of the systems, the preferred first: by rank,
 // where 1 is the best and no rank the last, then by use.
-func chooseContacts(all []contactPoint, now time.Time, systems ...string) []contactPoint {
-	var chosen []contactPoint
+func chooseContacts(all []ContactPoint, now time.Time, systems ...string) []ContactPoint {
+	var chosen []ContactPoint
 	for _, c := range all {
-		if slices.Contains(systems, c.System) && slices.Contains(contactUses, c.Use) && isCurrent(c.Period, now) && strings.TrimSpace(c.Value) != "" {
+		if slices.Contains(systems, c.System) && slices.Contains(contactUses, c.Use) && c.Period.Includes(now) && strings.TrimSpace(c.Value) != "" {
 			chosen = append(chosen, c)
 		}
 	}
-	slices.SortStableFunc(chosen, func(a, b contactPoint) int {
+	slices.SortStableFunc(chosen, func(a, b ContactPoint) int {
 		return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), cmp.Compare(slices.Index(contactUses, a.Use), slices.Index(contactUses, b.Use)))
 	})
 	return chosen
 }
 
-func rankOf(c contactPoint) int {
+func rankOf(c ContactPoint) int {
 	if c.Rank <= 0 {
 		return math.MaxInt
 	}
 	return c.Rank
-}
-
-// isCurrent reports whether the period includes now. A day, month or year that ends a period is
-// part of it. A date that cannot be parsed does not end a period.
-func isCurrent(p *fhir.Period, now time.Time) bool {
-	return p == nil || !hasEnded(p.End, now) && !startsLater(p.Start, now)
-}
-
-func hasEnded(end string, now time.Time) bool {
-	t, err := fhir.ParseTime(end)
-	return err == nil && !now.Before(t.End())
-}
-
-func startsLater(start string, now time.Time) bool {
-	t, err := fhir.ParseTime(start)
-	return err == nil && now.Before(t.Start())
 }
