@@ -1,6 +1,7 @@
 package analytics_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -13,9 +14,12 @@ import (
 )
 
 // outcome is an event about a message.
-func outcome(typ string, at time.Time, clinic *uuid.UUID, data event.Payload) event.Event {
+func outcome(t *testing.T, typ string, at time.Time, clinic *uuid.UUID, data event.Payload) event.Event {
+	t.Helper()
 	e := happened(typ, at, clinic)
-	e.Data = event.MustEncode(data)
+	body, err := json.Marshal(data)
+	require.NoError(t, err)
+	e.Data = body
 	return e
 }
 
@@ -45,14 +49,14 @@ func TestDeliveryCounts_HaveEachOutcomeOnce(t *testing.T) {
 	lost, never := email, email
 	lost.State, never.State = "unknown", "failed"
 	b.commit(
-		outcome("notification.sent", nine, &b.north, email),
-		outcome("notification.sent", nine, &b.north, email),
-		outcome("notification.sent", nine.Add(20*time.Hour), &b.north, email),
-		outcome("notification.sent", nine, &b.south, event.Delivery{Channel: "push", Provider: "fcm", Rule: "visits"}),
-		outcome("notification.delivered", nine, &b.north, email),
-		outcome("notification.failed", nine, nil, lost),
-		outcome("notification.failed", nine, nil, never),
-		outcome("notification.planned", nine, &b.north, event.Notification{Rule: "results", Channels: []event.ChannelDecision{
+		outcome(t, "notification.sent", nine, &b.north, email),
+		outcome(t, "notification.sent", nine, &b.north, email),
+		outcome(t, "notification.sent", nine.Add(20*time.Hour), &b.north, email),
+		outcome(t, "notification.sent", nine, &b.south, event.Delivery{Channel: "push", Provider: "fcm", Rule: "visits"}),
+		outcome(t, "notification.delivered", nine, &b.north, email),
+		outcome(t, "notification.failed", nine, nil, lost),
+		outcome(t, "notification.failed", nine, nil, never),
+		outcome(t, "notification.planned", nine, &b.north, event.Notification{Rule: "results", Channels: []event.ChannelDecision{
 			{Channel: "email", State: "queued"}, {Channel: "sms", State: "suppressed", Reason: "no_address"},
 		}}),
 	)

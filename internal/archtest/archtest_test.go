@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"notify/notifytest":     {"notify", "sandbox"},
 	"dispatch":              {"care", "event", "ledger", "outbox", "rule", "notify", "notify/template", "postgres", "tracing"},
 	"realtime":              {"care", "event", "ledger", "postgres", "strictjson"},
-	"analytics":             {"event", "ledger", "postgres"},
+	"analytics":             {"care", "event", "ledger", "postgres"},
 	"audit":                 {"care", "event", "ledger", "outbox", "postgres"},
 	"periodic":              {"audit", "care", "clinic/*", "notify", "postgres"},
 	"sandbox":               {"layout"},

@@ -288,6 +288,7 @@ var unkept = map[string]string{
 	"outbox":          "only appended to; ids, types and times",
 	"events":          "ids, types and times; sockets and the audit trail decide who sees which",
 	"event_counts":    "how many events, not whose",
+	"delivery_counts": "how many messages, not whose",
 	"clinic_settings": "how a clinic works; nothing about a person",
 }
 

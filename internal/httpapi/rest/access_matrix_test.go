@@ -238,7 +238,7 @@ func TestAccess_IsOnEveryRouteWhatTheTableSays(t *testing.T) {
 			w.t = t // What prepares a visit fails its route, not the whole walk.
 			prepare, ok := visits[route.ID]
 			if !ok {
-				t.Fatalf("nobody walks %s %s: add a line for %q to visits in accesswalk_visits_test.go", route.Method, route.Path, route.ID)
+				t.Fatalf("nobody walks %s %s: add a line for %q to visits in access_matrix_visits_test.go", route.Method, route.Path, route.ID)
 			}
 			w.testRoute(t, route, prepare())
 		})

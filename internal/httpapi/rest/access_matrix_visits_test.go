@@ -372,6 +372,7 @@ func (w *walk) visitDirectory(all map[string]func() visit) {
 		return visit{path: "/api/events", body: g.reading(), headers: []string{"Content-Type", structured}, on: account}
 	}
 	all["event-counts"] = func() visit { return visit{path: "/api/stats/events" + clinic, on: account} }
+	all["delivery-counts"] = func() visit { return visit{path: "/api/stats/deliveries" + clinic, on: account} }
 }
 
 // bystander is somebody of the clinic who asks for nothing: what becomes of them changes no other visit.

@@ -45,11 +45,7 @@ func registerDeliveries(api *httpapi.Server, writer *outbox.Writer, operations O
 		page, err := listDeliveries(ctx, writer, channels, in)
 		return &output{page}, err
 	})
-	for _, p := range api.OpenAPI().Paths["/api/deliveries"].Get.Parameters {
-		if p.Name == "channel" {
-			restrict(p.Schema, channels)
-		}
-	}
+	restrictChannel(api, "/api/deliveries", channels)
 
 	type redriveInput struct {
 		ID uuid.UUID `path:"id" format:"uuid"`
@@ -67,6 +63,15 @@ func registerDeliveries(api *httpapi.Server, writer *outbox.Writer, operations O
 	}, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
 		return nil, operations.RedriveDelivery(ctx, httpapi.CommandOf(ctx), in.ID)
 	})
+}
+
+// restrictChannel makes the channels the only values of the parameter channel of GET path.
+func restrictChannel(api *httpapi.Server, path string, channels []string) {
+	for _, p := range api.OpenAPI().Paths[path].Get.Parameters {
+		if p.Name == "channel" {
+			restrict(p.Schema, channels)
+		}
+	}
 }
 
 func listDeliveries(ctx context.Context, writer *outbox.Writer, channels []string, in *deliveriesInput) (page DeliveryPage, err error) {

@@ -32,7 +32,7 @@ type deliveryStatsInput struct {
 	By       []string  `query:"by" enum:"clinic,channel,provider,rule" maxItems:"4" doc:"The counts are separate for each value of these, comma-separated. The default is channel and provider."`
 }
 
-func registerDeliveryStats(api *httpapi.Server, writer *outbox.Writer) {
+func registerDeliveryStats(api *httpapi.Server, writer *outbox.Writer, channels []string) {
 	type output struct{ Body DeliveryCounts }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "delivery-counts", Method: http.MethodGet, Path: "/api/stats/deliveries", Tag: "stats", Action: care.StatsRead,
@@ -53,6 +53,7 @@ func registerDeliveryStats(api *httpapi.Server, writer *outbox.Writer) {
 		}
 		return &output{DeliveryCounts{counts}}, err
 	})
+	restrictChannel(api, "/api/stats/deliveries", channels)
 }
 
 // deliveryStatsFilter validates the request and checks that the actor may see the counts.

@@ -91,7 +91,7 @@ func Register(api *httpapi.Server, s Services) error {
 	registerDeadLetters(api, s.Operations)
 	registerAudit(api, s.Audit)
 	registerStats(api, s.Writer)
-	registerDeliveryStats(api, s.Writer)
+	registerDeliveryStats(api, s.Writer, s.Directory.Channels())
 	registerSocket(api, s.Directory, s.Hub)
 	return nil
 }
