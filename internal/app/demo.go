@@ -24,6 +24,9 @@ type demoPerson struct {
 	clinic                       string
 	role                         care.Role
 	device                       bool
+	// mobile is the person's number for SMS and WhatsApp, or empty. The numbers are of a block that
+	// the Bundesnetzagentur reserves for fiction.
+	mobile string
 }
 
 func (p demoPerson) id() uuid.UUID { return demoID(p.email) }
@@ -48,18 +51,18 @@ var demoClinicNames = map[string]string{demoClinic: "Demo Clinic", otherClinic: 
 // demoPeople has the roles of a clinic and of the platform at demo.example, and the roles of a
 // second clinic at other.example (design, section 8).
 var demoPeople = []demoPerson{
-	{"patient@demo.example", "Paula", "Winter", demoClinic, care.Patient, true},
-	{"doctor@demo.example", "Daniel", "Okafor", demoClinic, care.Doctor, true},
-	{"nurse@demo.example", "Nora", "Lind", demoClinic, care.Nurse, true},
-	{"receptionist@demo.example", "Rafael", "Costa", demoClinic, care.Receptionist, false},
-	{"admin@demo.example", "Amara", "Singh", demoClinic, care.Admin, false},
-	{"auditor@demo.example", "Anton", "Weiss", "", care.Auditor, false},
-	{"operator@demo.example", "Olga", "Marin", "", care.Operator, false},
-	{"patient@other.example", "Pavel", "Horak", otherClinic, care.Patient, false},
-	{"doctor@other.example", "Dana", "Levi", otherClinic, care.Doctor, false},
-	{"nurse@other.example", "Niko", "Aalto", otherClinic, care.Nurse, false},
-	{"receptionist@other.example", "Rita", "Moreau", otherClinic, care.Receptionist, false},
-	{"admin@other.example", "Aldo", "Ferri", otherClinic, care.Admin, false},
+	{"patient@demo.example", "Paula", "Winter", demoClinic, care.Patient, true, "+491713920001"},
+	{"doctor@demo.example", "Daniel", "Okafor", demoClinic, care.Doctor, true, "+491713920002"},
+	{"nurse@demo.example", "Nora", "Lind", demoClinic, care.Nurse, true, "+491713920003"},
+	{"receptionist@demo.example", "Rafael", "Costa", demoClinic, care.Receptionist, false, ""},
+	{"admin@demo.example", "Amara", "Singh", demoClinic, care.Admin, false, ""},
+	{"auditor@demo.example", "Anton", "Weiss", "", care.Auditor, false, ""},
+	{"operator@demo.example", "Olga", "Marin", "", care.Operator, false, ""},
+	{"patient@other.example", "Pavel", "Horak", otherClinic, care.Patient, false, ""},
+	{"doctor@other.example", "Dana", "Levi", otherClinic, care.Doctor, false, ""},
+	{"nurse@other.example", "Niko", "Aalto", otherClinic, care.Nurse, false, ""},
+	{"receptionist@other.example", "Rita", "Moreau", otherClinic, care.Receptionist, false, ""},
+	{"admin@other.example", "Aldo", "Ferri", otherClinic, care.Admin, false, ""},
 }
 
 // demoService is the client ID of the demo's other system: a gateway of medical devices at the demo
@@ -103,9 +106,13 @@ func seedPerson(ctx context.Context, dir *directory.Service, cmd care.Command, p
 	if strings.HasSuffix(p.email, otherClinic) {
 		locale, zone = "en-US", "America/New_York"
 	}
-	err := seeded(dir.CreateUser(ctx, cmd, directory.NewUser{
+	person := directory.NewUser{
 		ID: p.id(), Email: p.email, EmailVerified: true, GivenName: p.givenName, FamilyName: p.familyName, Locale: locale, TimeZone: zone,
-	}))
+	}
+	if p.mobile != "" {
+		person.Phone, person.PhoneVerified, person.WhatsApp, person.WhatsAppVerified = &p.mobile, true, &p.mobile, true
+	}
+	err := seeded(dir.CreateUser(ctx, cmd, person))
 	if err != nil {
 		return err
 	}

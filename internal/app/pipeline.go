@@ -93,12 +93,17 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	return pl, nil
 }
 
-// bootstrap writes the rows that every instance depends on: the event catalog, a rule set, and in
-// demo mode the demo's people.
+// bootstrap writes the rows that every instance depends on: the event catalog, the keys that they
+// share, a rule set, and in demo mode the demo's people.
 func (s *Service) bootstrap(ctx context.Context, pl *pipeline, known rule.Known) error {
 	if err := outbox.SyncCatalog(ctx, s.db.worker); err != nil {
 		return fmt.Errorf("write the event catalog: %w", err)
 	}
+	key, err := sharedSecret(ctx, s.db.worker, "verification_limits")
+	if err != nil {
+		return err
+	}
+	pl.directory = pl.directory.WithLimitKey(key)
 	if s.cfg.Demo {
 		if err := claimDemo(ctx, s.db.app, s.db.worker); err != nil {
 			return err

@@ -18,6 +18,8 @@ import (
 	"carewire/internal/notify"
 	"carewire/internal/notify/email"
 	"carewire/internal/notify/push"
+	"carewire/internal/notify/sms"
+	"carewire/internal/notify/whatsapp"
 	"carewire/internal/postgres"
 	"carewire/internal/sandbox"
 )
@@ -72,6 +74,16 @@ var channels = []channel{
 		Channel: builtin(notify.Push), provider: "fcm", sandboxed: true, open: openPush,
 		configured: func(cfg config.Config) bool { return cfg.FCMProject != "" },
 		maxRate:    func(cfg config.Config) float64 { return cfg.PushMaxRate },
+	},
+	{
+		Channel: builtin(notify.SMS), provider: "aws-sms", sandboxed: true, open: openSMS,
+		configured: func(cfg config.Config) bool { return cfg.SMSOrigination != "" },
+		maxRate:    func(cfg config.Config) float64 { return cfg.SMSMaxRate },
+	},
+	{
+		Channel: builtin(notify.WhatsApp), provider: "whatsapp", sandboxed: true, open: openWhatsApp,
+		configured: func(cfg config.Config) bool { return cfg.WhatsAppPhoneNumberID != "" },
+		maxRate:    func(cfg config.Config) float64 { return cfg.WhatsAppMaxRate },
 	},
 }
 
@@ -171,6 +183,22 @@ func openPush(ctx context.Context, cfg config.Config, demo *standIn) (sender, er
 		return nil, fmt.Errorf("create the sandbox's credentials: %w", err)
 	}
 	return push.New(ctx, push.Config{ProjectID: "carewire-demo", Endpoint: demo.url, CredentialsJSON: credentials})
+}
+
+func openSMS(ctx context.Context, cfg config.Config, demo *standIn) (sender, error) {
+	if demo != nil {
+		return sms.New(ctx, sms.Config{Origination: "+491713920000", Region: "us-east-1", Endpoint: demo.url, AccessKeyID: "sandbox", SecretAccessKey: "sandbox"})
+	}
+	return sms.New(ctx, sms.Config{Origination: cfg.SMSOrigination, ConfigurationSet: cfg.SMSConfigurationSet, MaxPrice: cfg.SMSMaxPrice})
+}
+
+func openWhatsApp(_ context.Context, cfg config.Config, demo *standIn) (sender, error) {
+	if demo != nil {
+		return whatsapp.New(whatsapp.Config{PhoneNumberID: "106540352242922", Token: "sandbox", Endpoint: demo.url})
+	}
+	return whatsapp.New(whatsapp.Config{
+		PhoneNumberID: cfg.WhatsAppPhoneNumberID, Token: cfg.WhatsAppToken, Version: cfg.WhatsAppVersion, Endpoint: cfg.WhatsAppEndpoint,
+	})
 }
 
 // openSandbox serves the sandbox's provider endpoints on a separate loopback port, so that they are

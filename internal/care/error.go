@@ -3,6 +3,7 @@ package care
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -45,6 +46,8 @@ type Error struct {
 	// Duplicates are the ids of possible duplicates if Code is PossibleDuplicate. The caller may
 	// read them.
 	Duplicates []uuid.UUID
+	// RetryAfter is how long to wait before the next request if Code is RateLimited; 0 means a second.
+	RetryAfter time.Duration
 	cause      error
 }
 

@@ -42,6 +42,17 @@ func ParsePhone(text, region string) (string, error) {
 	return phonenumbers.Format(n, phonenumbers.E164), nil
 }
 
+// mobileTypes are the types of numbers that can receive text messages. The numbering plans of some
+// countries, such as the United States and Canada, do not distinguish mobile from fixed lines.
+var mobileTypes = []phonenumbers.PhoneNumberType{phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE}
+
+// IsMobile reports whether a phone number in E.164 form can be a mobile phone's by the numbering plan
+// of its country.
+func IsMobile(number string) bool {
+	n, err := phonenumbers.Parse(number, "")
+	return err == nil && slices.Contains(mobileTypes, phonenumbers.GetNumberType(n))
+}
+
 // zoneRegions are the regions of time zones that the numbering plans of several countries name.
 var zoneRegions = map[string]string{
 	"America/Chicago": "US", "America/New_York": "US", "Asia/Seoul": "KR", "Asia/Shanghai": "CN", "Atlantic/Reykjavik": "IS",

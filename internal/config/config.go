@@ -85,6 +85,27 @@ type Config struct {
 	// PushMaxRate is the maximum number of push messages a second of this instance; 0 means as many as
 	// FCM accepts.
 	PushMaxRate float64 `env:"CAREWIRE_PUSH_MAX_RATE" envDefault:"0" about:"maximum push messages a second of this instance; 0: as many as FCM accepts"`
+	// SMSOrigination is the identity that SMS come from; empty disables SMS.
+	SMSOrigination string `env:"CAREWIRE_SMS_ORIGINATION" about:"identity that SMS come from at AWS End User Messaging: a phone number, a sender ID, or the ID or ARN of a number or pool; default: no SMS is sent. Credentials are read from the AWS SDK's variables"`
+	// SMSConfigurationSet is the configuration set of AWS End User Messaging that publishes receipts.
+	SMSConfigurationSet string `env:"CAREWIRE_SMS_CONFIGURATION_SET" about:"configuration set of AWS End User Messaging that publishes receipts"`
+	// SMSMaxPrice is the most that one segment of an SMS may cost, in US dollars.
+	SMSMaxPrice string `env:"CAREWIRE_SMS_MAX_PRICE" about:"most that one segment of an SMS may cost, in US dollars, such as 0.25; a message above it fails; default: no limit"`
+	// SMSMaxRate is the maximum number of SMS a second of this instance; 0 means as many as the
+	// provider accepts.
+	SMSMaxRate float64 `env:"CAREWIRE_SMS_MAX_RATE" envDefault:"0" about:"maximum SMS a second of this instance: the origination's limit of message parts divided by the number of instances; 0: as many as the provider accepts"`
+	// WhatsAppPhoneNumberID is Meta's ID of the number that WhatsApp messages come from; empty disables
+	// WhatsApp.
+	WhatsAppPhoneNumberID string `env:"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID" about:"Meta's ID of the number that WhatsApp messages come from; default: no WhatsApp message is sent"`
+	// WhatsAppToken is the access token of the Cloud API.
+	WhatsAppToken     string `env:"CAREWIRE_WHATSAPP_TOKEN,unset" about:"access token of the WhatsApp Cloud API with the permission whatsapp_business_messaging"`
+	WhatsAppTokenFile string `env:"CAREWIRE_WHATSAPP_TOKEN_FILE" about:"file with the access token"`
+	// WhatsAppVersion and WhatsAppEndpoint select the Cloud API.
+	WhatsAppVersion  string `env:"CAREWIRE_WHATSAPP_VERSION" envDefault:"v23.0" about:"version of the WhatsApp Cloud API"`
+	WhatsAppEndpoint string `env:"CAREWIRE_WHATSAPP_ENDPOINT" envDefault:"https://graph.facebook.com" about:"URL of the WhatsApp Cloud API without the version"`
+	// WhatsAppMaxRate is the maximum number of WhatsApp messages a second of this instance; 0 means as
+	// many as the Cloud API accepts.
+	WhatsAppMaxRate float64 `env:"CAREWIRE_WHATSAPP_MAX_RATE" envDefault:"0" about:"maximum WhatsApp messages a second of this instance; 0: as many as the Cloud API accepts"`
 
 	// LogLevel is debug, info, warn or error; LogFormat is json, text, or auto (text on a terminal).
 	LogLevel  string `env:"CAREWIRE_LOG_LEVEL" envDefault:"info" about:"debug, info, warn or error"`

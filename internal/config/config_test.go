@@ -126,3 +126,50 @@ func TestValidate_NamesTheInvalidSettingsOfTheAuditTrail(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, c.Validate().Error(), "CAREWIRE_AUDIT")
 }
+
+func TestValidate_NamesTheInvalidSettingsOfTextMessages(t *testing.T) {
+	for _, c := range []struct {
+		settings map[string]string
+		want     []string
+	}{
+		{map[string]string{"CAREWIRE_SMS_ORIGINATION": "+12015550123", "CAREWIRE_SMS_CONFIGURATION_SET": "receipts", "CAREWIRE_SMS_MAX_PRICE": "0.25"}, nil},
+		{map[string]string{"CAREWIRE_SMS_ORIGINATION": "CLINIC"}, nil},
+		{map[string]string{"CAREWIRE_SMS_ORIGINATION": "arn:aws:sms-voice:eu-central-1:111122223333:pool/pool-1"}, nil},
+		{map[string]string{"CAREWIRE_SMS_ORIGINATION": "+1 201 555"}, []string{"CAREWIRE_SMS_ORIGINATION: invalid identity"}},
+		{map[string]string{"CAREWIRE_SMS_MAX_PRICE": "0.25", "CAREWIRE_SMS_CONFIGURATION_SET": "receipts"}, []string{
+			"CAREWIRE_SMS_MAX_PRICE: needs CAREWIRE_SMS_ORIGINATION", "CAREWIRE_SMS_CONFIGURATION_SET: needs CAREWIRE_SMS_ORIGINATION",
+		}},
+		{map[string]string{"CAREWIRE_SMS_ORIGINATION": "CLINIC", "CAREWIRE_SMS_MAX_PRICE": "25 cents", "CAREWIRE_SMS_MAX_RATE": "-1"}, []string{
+			"CAREWIRE_SMS_MAX_PRICE: invalid price", "CAREWIRE_SMS_MAX_RATE: must be",
+		}},
+		{map[string]string{"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID": "106540352242922", "CAREWIRE_WHATSAPP_TOKEN": "EAAJ"}, nil},
+		{map[string]string{"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID": "106540352242922"}, []string{"CAREWIRE_WHATSAPP_TOKEN: required with"}},
+		{map[string]string{"CAREWIRE_WHATSAPP_TOKEN": "EAAJ"}, []string{"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID: required with"}},
+		{map[string]string{
+			"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID": "+12015550123", "CAREWIRE_WHATSAPP_TOKEN": "two words", "CAREWIRE_WHATSAPP_VERSION": "23",
+			"CAREWIRE_WHATSAPP_ENDPOINT": "http://graph.example.org", "CAREWIRE_WHATSAPP_MAX_RATE": "NaN",
+		}, []string{
+			"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID: invalid ID", "CAREWIRE_WHATSAPP_TOKEN: must be one word", "CAREWIRE_WHATSAPP_VERSION: invalid version",
+			"CAREWIRE_WHATSAPP_ENDPOINT: must be https", "CAREWIRE_WHATSAPP_MAX_RATE: must be",
+		}},
+	} {
+		t.Run("", func(t *testing.T) {
+			for name, value := range c.settings {
+				t.Setenv(name, value)
+			}
+			cfg, err := FromEnvironment()
+			require.NoError(t, err)
+			cfg.Demo = true
+			err = cfg.Validate()
+			if len(c.want) == 0 {
+				require.NoError(t, err)
+			}
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+			}
+			if token := c.settings["CAREWIRE_WHATSAPP_TOKEN"]; err != nil && token != "" {
+				require.NotContains(t, err.Error(), token)
+			}
+		})
+	}
+}

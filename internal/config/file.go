@@ -22,6 +22,7 @@ func (c *Config) readFiles() error {
 		{"CAREWIRE_APP_DATABASE_URL", c.AppDatabaseURLFile, &c.AppDatabaseURL},
 		{"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURLFile, &c.WorkerDatabaseURL},
 		{"CAREWIRE_OIDC_CLIENT_SECRET", c.OIDCClientSecretFile, &c.OIDCClientSecret},
+		{"CAREWIRE_WHATSAPP_TOKEN", c.WhatsAppTokenFile, &c.WhatsAppToken},
 	} {
 		if s.file == "" {
 			continue

@@ -37,6 +37,8 @@ func (c Config) Validate() error {
 	c.validateLogin(add)
 	c.validateSafety(add)
 	c.validateLimits(add)
+	c.validateSMS(add)
+	c.validateWhatsApp(add)
 	c.validateLog(add)
 	c.validateDurations(add)
 	return errors.Join(errs...)
@@ -127,7 +129,12 @@ func (c Config) validateLimits(add addError) {
 	for _, r := range []struct {
 		setting string
 		rate    float64
-	}{{"CAREWIRE_EMAIL_MAX_RATE", c.EmailMaxRate}, {"CAREWIRE_PUSH_MAX_RATE", c.PushMaxRate}} {
+	}{
+		{"CAREWIRE_EMAIL_MAX_RATE", c.EmailMaxRate},
+		{"CAREWIRE_PUSH_MAX_RATE", c.PushMaxRate},
+		{"CAREWIRE_SMS_MAX_RATE", c.SMSMaxRate},
+		{"CAREWIRE_WHATSAPP_MAX_RATE", c.WhatsAppMaxRate},
+	} {
 		if !(r.rate >= 0 && r.rate <= maxSendRate) { // NaN fails both comparisons.
 			add(r.setting, "must be 0 (as many as the provider accepts) to %d messages a second, not %v", maxSendRate, r.rate)
 		}

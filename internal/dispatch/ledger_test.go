@@ -11,7 +11,6 @@ import (
 	"carewire/internal/dispatch"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
-	"carewire/internal/notify"
 	"carewire/internal/notify/template"
 	"carewire/internal/outbox"
 	"carewire/internal/rule"
@@ -59,6 +58,6 @@ func TestDefaultRules_HaveTheirTemplates(t *testing.T) {
 	t.Parallel()
 	templates, err := template.Default()
 	require.NoError(t, err)
-	_, err = rule.Parse(rule.Default(), rule.Known{Channels: []string{notify.Email, notify.Push}, Template: templates.Has})
+	_, err = rule.Parse(rule.Default(), rule.Known{Channels: care.BuiltinChannels.Names(), Template: templates.Has})
 	require.NoError(t, err)
 }

@@ -1,10 +1,13 @@
 package e2e_test
 
 import (
+	"encoding/hex"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -147,4 +150,86 @@ func TestPeople_ACodeVerifiesAnAddress(t *testing.T) {
 	confirmed := c.do(nurse, http.MethodPost, "/api/me/contacts/email/verification/confirm", map[string]any{"code": code})
 	require.Equal(t, http.StatusOK, confirmed.status, "%s", confirmed.body)
 	require.Equal(t, true, confirmed.decode(t)["verified"])
+}
+
+func TestPeople_ACodeBySMSVerifiesAPhone(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	const number = "+491713920017"
+	refused := c.do(patient, http.MethodPut, "/api/me/contacts/sms", map[string]any{"address": "+49 30 901820"})
+	require.Equal(t, http.StatusUnprocessableEntity, refused.status, "%s", refused.body)
+	require.Contains(t, string(refused.body), "mobile phone")
+	a := c.do(patient, http.MethodPut, "/api/me/contacts/sms", map[string]any{"address": "+49 171 3920017"})
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	require.Equal(t, map[string]any{"channel": "sms", "address": number, "verified": false}, a.decode(t))
+
+	asked := c.do(patient, http.MethodPost, "/api/me/contacts/sms/verification", nil)
+	require.Equal(t, http.StatusAccepted, asked.status, "%s", asked.body)
+	again := c.do(patient, http.MethodPost, "/api/me/contacts/sms/verification", nil)
+	require.Equal(t, http.StatusTooManyRequests, again.status, "%s", again.body)
+	wait, err := strconv.Atoi(again.header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.True(t, wait > 1 && wait <= 60, "Retry-After: %d", wait)
+
+	c.eventually("a code by SMS", func() bool { return len(c.sandboxMessages("sms", number)) > 0 })
+	sent := c.sandboxMessages("sms", number)[0]
+	require.Equal(t, "aws-sms", sent["provider"])
+	require.EqualValues(t, 1, sent["segments"])
+	_, after, found := strings.Cut(sent["body"].(string), "Your code is ")
+	require.True(t, found, "%s", sent["body"])
+	code := after[:6]
+	wrong := c.do(patient, http.MethodPost, "/api/me/contacts/sms/verification/confirm", map[string]any{"code": strconv.Itoa((mustNumber(t, code)+1)%900_000 + 100_000)})
+	require.Equal(t, http.StatusUnprocessableEntity, wrong.status, "%s", wrong.body)
+	confirmed := c.do(patient, http.MethodPost, "/api/me/contacts/sms/verification/confirm", map[string]any{"code": code})
+	require.Equal(t, http.StatusOK, confirmed.status, "%s", confirmed.body)
+	require.Equal(t, true, confirmed.decode(t)["verified"])
+	c.requireNotStored(code)
+}
+
+// mustNumber returns the number that the digits are.
+func mustNumber(t *testing.T, digits string) int {
+	t.Helper()
+	n, err := strconv.Atoi(digits)
+	require.NoError(t, err)
+	return n
+}
+
+// requireNotStored asserts that a text of digits is in no row of any table, also not as bytes, and in
+// no log. Digits within a longer number, such as a time, are another number.
+func (c *clinic) requireNotStored(digits string) {
+	c.t.Helper()
+	pattern := `(^|[^0-9.a-f-])` + digits + `($|[^0-9a-f-])`
+	rows, err := c.db.Owner.Query(c.t.Context(), `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`)
+	require.NoError(c.t, err)
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(c.t, err)
+	require.Contains(c.t, tables, "public.contact_verifications")
+	for _, table := range tables {
+		var n int
+		require.NoError(c.t, c.db.Owner.QueryRow(c.t.Context(), "SELECT count(*) FROM "+table+" AS x WHERE x::text ~ $1 OR strpos(x::text, $2) > 0",
+			pattern, hex.EncodeToString([]byte(digits))).Scan(&n))
+		require.Zero(c.t, n, table)
+	}
+	require.NotRegexp(c.t, pattern, c.log.String())
+}
+
+func TestPeople_TheDemosPeopleHaveVerifiedNumbers(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	for _, who := range []string{patient, doctor, nurse} {
+		items := c.do(who, http.MethodGet, "/api/me/contacts", nil).decode(t)["items"].([]any)
+		require.Len(t, items, 3, who)
+		for _, item := range items {
+			require.Equal(t, true, item.(map[string]any)["verified"], who)
+		}
+	}
+}
+
+func TestPeople_ANewDemoStartsOnTheDatabaseOfAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	c.service.Stop()
+	c.psql(`UPDATE users SET phone = NULL, phone_verified = false, whatsapp = NULL, whatsapp_verified = false`)
+	c.start()
+	require.Equal(t, http.StatusOK, c.do(patient, http.MethodGet, "/api/me", nil).status)
 }

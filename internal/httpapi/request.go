@@ -15,6 +15,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi/body"
+	"carewire/internal/httpapi/peer"
 	"carewire/internal/httpapi/problem"
 )
 
@@ -109,6 +110,16 @@ func CommandOf(ctx context.Context) care.Command {
 	return care.Command{
 		Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent, Client: i.clientOf(), Key: i.key, RequestHash: i.requestHash,
 	}
+}
+
+// NetworkOf returns the network that the request came from, by which limits are counted, or "" if it
+// is unknown. It must not be stored or logged beside a person.
+func NetworkOf(ctx context.Context) string {
+	network := peer.Network(infoOf(ctx).peer)
+	if !network.IsValid() {
+		return ""
+	}
+	return network.String()
 }
 
 // ActorOf returns the caller.

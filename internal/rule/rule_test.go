@@ -14,7 +14,7 @@ import (
 	"carewire/internal/rule"
 )
 
-var known = rule.Known{Channels: []string{"email", "push", "sms"}}
+var known = rule.Known{Channels: []string{"email", "push", "sms", "whatsapp"}}
 
 var (
 	clinic  = uuid.MustParse("0190a1b2-0000-7000-8000-00000000000c")

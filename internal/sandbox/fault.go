@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -14,13 +15,14 @@ import (
 // only DelayMs delays a successful response.
 type Fault struct {
 	ID int64 `json:"id"`
-	// Channel ("email", "push") or Provider ("ses", "fcm") restricts the fault; without them it
-	// applies to all.
+	// Channel ("email", "push", "sms", "whatsapp") or Provider ("ses", "fcm", "aws-sms", "twilio",
+	// "whatsapp") restricts the fault; without them it applies to all.
 	Channel  string `json:"channel,omitempty"`
 	Provider string `json:"provider,omitempty"`
 	// To is the address or device token; empty matches any.
 	To string `json:"to,omitempty"`
-	// Status and ErrorCode are the response; each has a default derived from the other.
+	// Status and ErrorCode are the response; each has a default derived from the other. An ErrorCode
+	// without a status applies to the providers that have it.
 	Status    int    `json:"status,omitempty"`
 	ErrorCode string `json:"errorCode,omitempty"`
 	// RetryAfterSeconds is the value of the Retry-After header.
@@ -38,14 +40,29 @@ type Fault struct {
 	Left  int `json:"left,omitempty"`
 }
 
-// providerOf maps a channel to its provider.
-var providerOf = map[string]string{"email": "ses", "push": "fcm"}
+// The names of the providers.
+const (
+	providerSES      = "ses"
+	providerFCM      = "fcm"
+	providerSMS      = "aws-sms"
+	providerTwilio   = "twilio"
+	providerWhatsApp = "whatsapp"
+)
+
+// providerErrors has the error codes of each provider.
+var providerErrors = map[string]map[string]providerError{
+	providerSES: sesErrors, providerFCM: fcmErrors, providerSMS: smsErrors, providerTwilio: twilioErrors, providerWhatsApp: whatsAppErrors,
+}
 
 // providerError describes an error response of a provider.
 type providerError struct {
 	status int
 	// grpc is FCM's canonical status.
 	grpc string
+	// exception is the AWS exception that has this reason.
+	exception string
+	// text is the message of an error that has a number as its code.
+	text string
 }
 
 // The documented errors of the providers.
@@ -63,13 +80,13 @@ var (
 		"ServiceUnavailable":                 {status: http.StatusServiceUnavailable},
 	}
 	fcmErrors = map[string]providerError{
-		"INVALID_ARGUMENT":       {http.StatusBadRequest, "INVALID_ARGUMENT"},
-		"UNREGISTERED":           {http.StatusNotFound, "NOT_FOUND"},
-		"SENDER_ID_MISMATCH":     {http.StatusForbidden, "PERMISSION_DENIED"},
-		"QUOTA_EXCEEDED":         {http.StatusTooManyRequests, "RESOURCE_EXHAUSTED"},
-		"THIRD_PARTY_AUTH_ERROR": {http.StatusUnauthorized, "UNAUTHENTICATED"},
-		"UNAVAILABLE":            {http.StatusServiceUnavailable, "UNAVAILABLE"},
-		"INTERNAL":               {http.StatusInternalServerError, "INTERNAL"},
+		"INVALID_ARGUMENT":       {status: http.StatusBadRequest, grpc: "INVALID_ARGUMENT"},
+		"UNREGISTERED":           {status: http.StatusNotFound, grpc: "NOT_FOUND"},
+		"SENDER_ID_MISMATCH":     {status: http.StatusForbidden, grpc: "PERMISSION_DENIED"},
+		"QUOTA_EXCEEDED":         {status: http.StatusTooManyRequests, grpc: "RESOURCE_EXHAUSTED"},
+		"THIRD_PARTY_AUTH_ERROR": {status: http.StatusUnauthorized, grpc: "UNAUTHENTICATED"},
+		"UNAVAILABLE":            {status: http.StatusServiceUnavailable, grpc: "UNAVAILABLE"},
+		"INTERNAL":               {status: http.StatusInternalServerError, grpc: "INTERNAL"},
 	}
 	sesByStatus = map[int]string{
 		http.StatusBadRequest: "BadRequestException", http.StatusNotFound: "NotFoundException",
@@ -122,19 +139,15 @@ type fieldError struct{ field, message string }
 func (e *fieldError) Error() string { return e.field + ": " + e.message }
 
 func (f Fault) validate() error {
-	code := func() bool {
-		_, ses := sesErrors[f.ErrorCode]
-		_, fcm := fcmErrors[f.ErrorCode]
-		return ses || fcm
-	}
+	providers := slices.Sorted(maps.Keys(providerErrors))
 	switch {
 	case f.Channel != "" && !slices.Contains(channels, f.Channel):
 		return &fieldError{"channel", "must be one of " + strings.Join(channels, ", ")}
-	case f.Provider != "" && f.Provider != "ses" && f.Provider != "fcm":
-		return &fieldError{"provider", "must be ses or fcm"}
+	case f.Provider != "" && !slices.Contains(providers, f.Provider):
+		return &fieldError{"provider", "must be one of " + strings.Join(providers, ", ")}
 	case f.Status != 0 && (f.Status < 400 || f.Status > 599):
 		return &fieldError{"status", "must be 400 to 599"}
-	case f.ErrorCode != "" && f.Status == 0 && !code():
+	case f.ErrorCode != "" && f.Status == 0 && !f.knownCode():
 		return &fieldError{"errorCode", "is unknown; add a status"}
 	case f.RetryAfterSeconds < 0:
 		return &fieldError{"retryAfterSeconds", "must not be negative"}
@@ -150,13 +163,26 @@ func (f Fault) validate() error {
 	return nil
 }
 
-// fault returns the fault to apply to a request, or nil, and counts its use.
-func (s *Sandbox) fault(channel, to string) *Fault {
+// knownCode reports whether a provider that the fault applies to has its code.
+func (f Fault) knownCode() bool {
+	for provider, codes := range providerErrors {
+		if _, ok := codes[f.ErrorCode]; ok && (f.Provider == "" || f.Provider == provider) {
+			return true
+		}
+	}
+	return false
+}
+
+// fault returns the fault to apply to a message, or nil, and counts its use.
+func (s *Sandbox) fault(m Message) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		other := (f.Channel != "" && f.Channel != channel) || (f.Provider != "" && f.Provider != providerOf[channel])
-		if other || (f.To != "" && !strings.EqualFold(f.To, to)) {
+		other := (f.Channel != "" && f.Channel != m.Channel) || (f.Provider != "" && f.Provider != m.Provider)
+		if _, known := providerErrors[m.Provider][f.ErrorCode]; f.ErrorCode != "" && f.Status == 0 && !known {
+			other = true // Another provider's error.
+		}
+		if other || (f.To != "" && !strings.EqualFold(f.To, m.To)) {
 			continue
 		}
 		if f.Probability != nil && rand.Float64() >= *f.Probability { //nolint:gosec // not security-relevant
@@ -176,7 +202,7 @@ func (s *Sandbox) fault(channel, to string) *Fault {
 // receive applies faults to a request with a valid message, and stores the message unless a fault
 // prevents that. It reports whether to respond with success; fail writes a provider's error.
 func (s *Sandbox) receive(r *http.Request, m Message, fail func(status int, code string, f *Fault)) (id int64, ok bool) {
-	f := s.fault(m.Channel, m.To)
+	f := s.fault(m)
 	if f == nil {
 		return s.store(m), true
 	}

@@ -66,7 +66,7 @@ func (s *Sandbox) fcmSend(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, ok := s.receive(r, Message{
-		Channel: "push", To: in.Token, Title: in.Notification.Title, Body: in.Notification.Body,
+		Provider: providerFCM, Channel: "push", To: in.Token, Title: in.Notification.Title, Body: in.Notification.Body,
 		DeliveryID: in.Data["deliveryId"], Link: in.Data["link"], Priority: in.Android.Priority,
 	}, fail)
 	if !ok {

@@ -1,6 +1,7 @@
-// Package sandbox is a fake of the message providers. It implements the wire protocols of SES v2
-// and FCM HTTP v1 for the real SDK clients, stores received messages in memory, and shows them on a
-// web page. Faults make it fail as a real provider can.
+// Package sandbox is a fake of the message providers. It implements the wire protocols of SES v2,
+// FCM HTTP v1, AWS End User Messaging, the WhatsApp Cloud API and Twilio for the real clients, stores
+// received messages in memory, and shows them on a web page. Faults make it fail as a real provider
+// can.
 //
 // Providers returns the handler for the SDKs, to be served on a separate listener; Handler returns
 // the handler for people and scripts. The newest 10,000 messages are kept. The package starts no
@@ -17,6 +18,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"carewire/internal/notify/smstext"
 )
 
 // capacity is the number of messages that are kept.
@@ -24,16 +27,33 @@ const capacity = 10_000
 
 // Message is a message that a provider would have delivered.
 type Message struct {
-	ID         int64     `json:"id"`
-	DeliveryID string    `json:"deliveryId"`
-	Channel    string    `json:"channel"`
-	To         string    `json:"to"`
+	ID         int64  `json:"id"`
+	DeliveryID string `json:"deliveryId"`
+	Channel    string `json:"channel"`
+	// Provider is the name of the provider that received it, such as "ses".
+	Provider string `json:"provider"`
+	To       string `json:"to"`
+	// From is the sender of a text message: a number, or another identity that the provider knows.
+	From       string    `json:"from,omitempty"`
 	Subject    string    `json:"subject,omitempty"`
 	Title      string    `json:"title,omitempty"`
 	Body       string    `json:"body"`
 	Link       string    `json:"link,omitempty"`
 	Priority   string    `json:"priority,omitempty"`
 	ReceivedAt time.Time `json:"receivedAt"`
+	// Headers are the additional headers of an email.
+	Headers map[string]string `json:"headers,omitempty"`
+	// Segments is the number of segments of an SMS, and Encoding its encoding, GSM-7 or UCS-2.
+	Segments int    `json:"segments,omitempty"`
+	Encoding string `json:"encoding,omitempty"`
+	// Template and Language select the approved template of a WhatsApp message. Variables are the
+	// values of its body, and Button is the variable part of its button's URL.
+	Template  string   `json:"template,omitempty"`
+	Language  string   `json:"language,omitempty"`
+	Variables []string `json:"variables,omitempty"`
+	Button    string   `json:"button,omitempty"`
+	// Callback is the URL for the receipts of a message sent through Twilio.
+	Callback string `json:"-"`
 	// HTML is the body of an email, shown at /sandbox/messages/{id}/html.
 	HTML string `json:"-"`
 }
@@ -74,8 +94,9 @@ func (s *Sandbox) Handler() http.Handler {
 }
 
 // Providers returns a handler for the providers' wire protocols: SES v2 at /v2, FCM at /v1,
-// Google's OAuth token endpoint at /token; and at /sandbox the API for peers, which covers this
-// sandbox only.
+// Google's OAuth token endpoint at /token, AWS End User Messaging at /, the WhatsApp Cloud API at
+// /{version}/{phone number ID} and Twilio at /2010-04-01; and at /sandbox the API for peers, which
+// covers this sandbox only.
 func (s *Sandbox) Providers() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sandbox/messages", s.servePeer)
@@ -85,6 +106,9 @@ func (s *Sandbox) Providers() http.Handler {
 	mux.HandleFunc("POST /v2/email/outbound-emails", s.sesSendEmail)
 	mux.HandleFunc("POST /v1/projects/{project}/messages:send", s.fcmSend)
 	mux.HandleFunc("POST /token", s.oauthToken)
+	mux.HandleFunc("POST /{$}", s.smsSend)
+	mux.HandleFunc("POST /{version}/{number}/messages", s.whatsAppSend)
+	mux.HandleFunc("POST /2010-04-01/Accounts/{sid}/Messages.json", s.twilioSend)
 	return mux
 }
 
@@ -119,11 +143,20 @@ func (s *Sandbox) find(w filter) []Message {
 	return found
 }
 
+// count sets the segments of an SMS.
+func (m *Message) count() {
+	if m.Channel == "sms" {
+		count, encoding := smstext.Segments(m.Body)
+		m.Segments, m.Encoding = count, string(encoding)
+	}
+}
+
 // store stores a received message and returns its ID.
 func (s *Sandbox) store(m Message) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.ReceivedAt = time.Now().UTC()
+	m.count()
 	// IDs derive from the clock, so that they differ from those of peers.
 	s.lastID = max(s.lastID+1, m.ReceivedAt.UnixMicro())
 	m.ID = s.lastID

@@ -56,8 +56,14 @@ func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m := Message{
-		Channel: "email", To: req.Destination.ToAddresses[0], Subject: req.Content.Simple.Subject.Data,
+		Provider: providerSES, Channel: "email", To: req.Destination.ToAddresses[0], Subject: req.Content.Simple.Subject.Data,
 		Body: req.Content.Simple.Body.Text.Data, HTML: req.Content.Simple.Body.HTML.Data,
+	}
+	for _, h := range req.Content.Simple.Headers {
+		if m.Headers == nil {
+			m.Headers = map[string]string{}
+		}
+		m.Headers[h.Name] = h.Value
 	}
 	for _, tag := range req.EmailTags {
 		if tag.Name == "delivery_id" {

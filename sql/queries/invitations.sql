@@ -103,6 +103,40 @@ WHERE v.requested_at < now() - interval '1 minute'
     AND (v.asked < 5 OR v.window_at < now() - interval '1 hour')
 RETURNING id;
 
+-- Returns the seconds until VerificationAsk succeeds again.
+-- name: VerificationAskWait :one
+SELECT ceil(greatest(extract(EPOCH FROM CASE
+        WHEN asked >= 5 THEN greatest(window_at + interval '1 hour', requested_at + interval '1 minute')
+        ELSE requested_at + interval '1 minute'
+    END - now()), 1))::integer AS seconds
+FROM contact_verifications
+WHERE user_id = @user_id
+    AND channel = @channel;
+
+-- Counts a request against a limit for an hour. Returns no row above the limit. The row is locked
+-- until the transaction ends, so that the count is exact.
+-- name: VerificationLimitCount :one
+INSERT INTO verification_limits AS l (kind, key)
+VALUES (@kind, @key)
+ON CONFLICT ON CONSTRAINT verification_limits_pkey DO UPDATE
+SET
+    asked = CASE WHEN l.window_at <= now() - interval '1 hour' THEN 1 ELSE l.asked + 1 END,
+    window_at = CASE WHEN l.window_at <= now() - interval '1 hour' THEN now() ELSE l.window_at END
+WHERE l.asked < @max_asked::integer
+    OR l.window_at <= now() - interval '1 hour'
+RETURNING asked;
+
+-- Returns the seconds until the limit's window ends.
+-- name: VerificationLimitWait :one
+SELECT ceil(greatest(extract(EPOCH FROM window_at + interval '1 hour' - now()), 1))::integer AS seconds
+FROM verification_limits
+WHERE kind = @kind
+    AND key = @key;
+
+-- name: VerificationLimitDeleteOld :execrows
+DELETE FROM verification_limits
+WHERE window_at < now() - interval '1 hour';
+
 -- Stores the digest of the code that is about to be sent. Returns no row if a newer request exists,
 -- or if the message goes to an address other than the one to verify.
 -- name: VerificationIssue :execrows

@@ -185,9 +185,10 @@ SELECT EXISTS (
 -- The row is read only after the person has a role: before that, it is outside of the registering
 -- actor's scope.
 -- name: UserInsert :exec
-INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone, birth_date, sex)
-VALUES (@id, sqlc.narg(email), @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone,
-    sqlc.narg(birth_date), sqlc.narg(sex));
+INSERT INTO users (id, email, email_verified, given_name, family_name, phone, phone_verified, whatsapp, whatsapp_verified, locale, time_zone,
+    birth_date, sex)
+VALUES (@id, sqlc.narg(email), @email_verified, @given_name, @family_name, sqlc.narg(phone), @phone_verified, sqlc.narg(whatsapp),
+    @whatsapp_verified, @locale, @time_zone, sqlc.narg(birth_date), sqlc.narg(sex));
 
 -- name: UserGet :one
 SELECT *

@@ -36,6 +36,11 @@ type Contact struct {
 	Verified bool   `json:"verified" doc:"Whether the address is verified; a changed address must be verified again."`
 }
 
+// ContactInput replaces a number.
+type ContactInput struct {
+	Address string `json:"address" minLength:"1" maxLength:"32" doc:"The number of a mobile phone, with + and the country code; stored in E.164 form." example:"+12015550123"`
+}
+
 // proved are the channels with addresses that a code can verify, in the order in which contacts are
 // listed.
 var proved = []string{"email", "sms", "whatsapp"}
@@ -69,11 +74,70 @@ func (s *Service) ListContacts(ctx context.Context, cmd care.Command) ([]Contact
 	return contacts, err
 }
 
+// numberFields are the fields of an account that hold the numbers of channels.
+var numberFields = map[string]string{"sms": "phone", "whatsapp": "whatsApp"}
+
+// SetContact replaces the actor's number on the channel, sms or whatsapp. A changed number must be
+// verified. The error is care.Invalid for another channel and for a number that is not a mobile
+// phone's. An unchanged number appends no event.
+func (s *Service) SetContact(ctx context.Context, cmd care.Command, channel string, in ContactInput) (Contact, error) {
+	if err := requirePerson(cmd); err != nil {
+		return Contact{}, err
+	}
+	number, err := in.number(channel)
+	if err != nil {
+		return Contact{}, err
+	}
+	var contact Contact
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		row, err := db.New(tx).UserLock(ctx, cmd.Actor.UserID)
+		if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		whole := inputOf(row)
+		if channel == "sms" {
+			whole.Phone = &number
+		} else {
+			whole.WhatsApp = &number
+		}
+		if changed := whole.changes(row); len(changed) > 0 {
+			if row, err = s.replace(ctx, tx, cmd, row, whole, changed, nil); err != nil {
+				return err
+			}
+		}
+		contact.Channel = channel
+		contact.Address, contact.Verified = addressOf(row, channel)
+		return nil
+	})
+	return contact, err
+}
+
+// number returns the number in E.164 form.
+func (in ContactInput) number(channel string) (string, error) {
+	if numberFields[channel] == "" {
+		return "", care.InvalidField("channel", "must be sms or whatsapp; your clinic changes your email address")
+	}
+	number, err := care.ParsePhone(in.Address, "")
+	if err != nil {
+		return "", care.InvalidField("address", "%s", err.Error())
+	}
+	if !care.IsMobile(number) {
+		return "", care.InvalidField("address", "%s", notMobile)
+	}
+	return number, nil
+}
+
+// notMobile explains why no message can be sent to a number.
+const notMobile = "must be the number of a mobile phone: messages cannot be sent to a fixed line"
+
 // RequestVerification requests a code for the actor's address on the channel: six digits, generated
-// when the message is sent, valid for CodeLife. The error is care.Conflict if the channel is not
-// configured, or the address is missing or already verified. The limit is one request a minute and
-// five an hour; beyond that the error is care.RateLimited.
-func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel string) (Contact, error) {
+// when the message is sent, valid for CodeLife. caller is the network that the request came from, or
+// empty if it is unknown; only a keyed hash of it is stored.
+//
+// The error is care.Conflict if the channel is not configured, the address is missing or already
+// verified, or a number is not a mobile phone's. Beyond one request a minute, or the limits of
+// codeLimits, it is care.RateLimited, with the wait.
+func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel, caller string) (Contact, error) {
 	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
 	}
@@ -89,17 +153,16 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 		case !slices.Contains(s.channels, channel):
 			return conflict("channel", "the channel %s is not configured here: no code can be sent", channel)
 		case address == "":
-			return conflict("channel", "you have no address for %s: ask your clinic to add one", channel)
+			return conflict("channel", "you have no address for %s: %s", channel, remedies[channel])
 		case already:
 			return conflict("channel", "your address for %s is already verified", channel)
+		case numberFields[channel] != "" && !care.IsMobile(address):
+			return conflict("channel", "your number for %s %s; %s", channel, notMobile, remedies[channel])
 		}
 		contact = Contact{Channel: channel, Address: address}
-		id, err := q.VerificationAsk(ctx, db.VerificationAskParams{ID: uuid.Must(uuid.NewV7()), UserID: u.ID, Channel: channel, Address: address})
-		if notFound(err) {
-			return care.Errorf(care.RateLimited, "at most one code a minute and five an hour can be requested: retry later")
-		}
+		id, err := s.askCode(ctx, q, u.ID, channel, address, caller)
 		if err != nil {
-			return fmt.Errorf("ask for a code: %w", err)
+			return err
 		}
 		e := event.New(cmd, "user.verification_requested", care.Ref{Kind: "contact_verification", ID: id}, event.Verification{
 			VerificationID: id, UserID: u.ID, Channel: channel,
@@ -107,6 +170,13 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 		return outbox.Append(ctx, tx, e.About(cmd, u.ID, nil))
 	})
 	return contact, err
+}
+
+// remedies name how a person gets an address on a channel.
+var remedies = map[string]string{
+	"email":    "ask your clinic to add one",
+	"sms":      "set one with PUT /api/me/contacts/sms",
+	"whatsapp": "set one with PUT /api/me/contacts/whatsapp",
 }
 
 // ConfirmVerification verifies the actor's address on the channel by its code. The error is

@@ -63,7 +63,7 @@ func TestCreateUser_APatientWithoutAnAddressReceivesNoInvitation(t *testing.T) {
 	require.Zero(t, invitations)
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE user_address_state(users, 'email', false) = 'none' AND id = $1", u.ID).Scan(&linkable))
 	require.Equal(t, 1, linkable)
-	_, err = b.dir.RequestVerification(t.Context(), by(b.actor(t, u.ID)), "email")
+	_, err = b.dir.RequestVerification(t.Context(), by(b.actor(t, u.ID)), "email", "")
 	requireCode(t, err, care.Conflict, "channel")
 	err = b.dir.GrantMembership(t.Context(), by(b.admin), directory.MembershipInput{UserID: u.ID, ClinicID: &b.here, Role: care.Nurse})
 	requireCode(t, err, care.Invalid, "role")

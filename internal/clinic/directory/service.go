@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,12 +23,24 @@ type Service struct {
 	channels []string
 	// preferable are the channels that a preference can name.
 	preferable []string
+	// limitKey is the key of the hashes in verification_limits.
+	limitKey []byte
 }
 
 // New returns a directory on the writer's database. channels are the channels for verification
 // codes.
 func New(writer *outbox.Writer, channels ...string) *Service {
-	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels, preferable: care.BuiltinChannels.Names()}
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // It never fails (crypto/rand).
+	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels, preferable: care.BuiltinChannels.Names(), limitKey: key}
+}
+
+// WithLimitKey returns a directory that counts requests for codes under the key. All instances on a
+// database need the same one to share their counts. The default is a random key.
+func (s *Service) WithLimitKey(key []byte) *Service {
+	with := *s
+	with.limitKey = key
+	return &with
 }
 
 // WithChannels returns a directory in which preferences can name these channels, in this order. The

@@ -208,7 +208,7 @@ const sweepSessions = 1000
 func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
 	for _, deletion := range []func(context.Context, care.Command, pgx.Tx) (int64, error){
 		deletion((*db.Queries).TicketDeleteExpired), deletion((*db.Queries).IdempotencyKeyDeleteExpired),
-		deletion((*db.Queries).VerificationDeleteOld), deletion((*db.Queries).InvitationTokenDeleteOld), deleteExpiredSessions,
+		deletion((*db.Queries).VerificationDeleteOld), deletion((*db.Queries).VerificationLimitDeleteOld), deletion((*db.Queries).InvitationTokenDeleteOld), deleteExpiredSessions,
 	} {
 		cmd := care.Command{Actor: care.SystemActor("sweep")}
 		var deleted int64

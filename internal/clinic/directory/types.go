@@ -113,21 +113,24 @@ type UserFilter struct {
 // NewUser is a person to register. Only carewire's own seed and command line may register a person
 // without a ClinicID.
 type NewUser struct {
-	// ID is chosen by the service if it is zero. EmailVerified reports whether the address is
-	// verified. Seed and import set them.
-	ID            uuid.UUID   `json:"-"`
-	EmailVerified bool        `json:"-"`
-	Email         string      `json:"email,omitempty" minLength:"3" maxLength:"254" format:"email" doc:"The address for email and for signing in. A patient may have none and then receives no email and no invitation." example:"ada@clinic.example"`
-	GivenName     string      `json:"givenName" text:"line" minLength:"1" maxLength:"200" example:"Ada"`
-	FamilyName    string      `json:"familyName" text:"line" minLength:"1" maxLength:"200" example:"Byron"`
-	Phone         *string     `json:"phone,omitempty" maxLength:"32" doc:"With + and the country code; stored in E.164 form." example:"+12015550123"`
-	WhatsApp      *string     `json:"whatsApp,omitempty" maxLength:"32" doc:"The WhatsApp number, which may differ." example:"+12015550123"`
-	Locale        string      `json:"locale,omitempty" maxLength:"35" default:"en" doc:"A BCP 47 language tag." example:"en-GB"`
-	TimeZone      string      `json:"timeZone,omitempty" maxLength:"64" default:"UTC" doc:"An IANA time zone." example:"Europe/Berlin"`
-	BirthDate     string      `json:"birthDate,omitempty" format:"date" example:"1984-03-14"`
-	Sex           string      `json:"sex,omitempty" enum:"male,female,other,unknown" doc:"The administrative gender of FHIR R4."`
-	ClinicID      uuid.UUID   `json:"clinicId" format:"uuid" doc:"The clinic of the roles."`
-	Roles         []care.Role `json:"roles" minItems:"1" maxItems:"5" enum:"patient,doctor,nurse,receptionist,admin"`
+	// ID is chosen by the service if it is zero. EmailVerified, PhoneVerified and WhatsAppVerified
+	// report whether the address is verified. Seed and import set them.
+	ID               uuid.UUID `json:"-"`
+	EmailVerified    bool      `json:"-"`
+	PhoneVerified    bool      `json:"-"`
+	WhatsAppVerified bool      `json:"-"`
+
+	Email      string      `json:"email,omitempty" minLength:"3" maxLength:"254" format:"email" doc:"The address for email and for signing in. A patient may have none and then receives no email and no invitation." example:"ada@clinic.example"`
+	GivenName  string      `json:"givenName" text:"line" minLength:"1" maxLength:"200" example:"Ada"`
+	FamilyName string      `json:"familyName" text:"line" minLength:"1" maxLength:"200" example:"Byron"`
+	Phone      *string     `json:"phone,omitempty" maxLength:"32" doc:"With + and the country code; stored in E.164 form." example:"+12015550123"`
+	WhatsApp   *string     `json:"whatsApp,omitempty" maxLength:"32" doc:"The WhatsApp number, which may differ." example:"+12015550123"`
+	Locale     string      `json:"locale,omitempty" maxLength:"35" default:"en" doc:"A BCP 47 language tag." example:"en-GB"`
+	TimeZone   string      `json:"timeZone,omitempty" maxLength:"64" default:"UTC" doc:"An IANA time zone." example:"Europe/Berlin"`
+	BirthDate  string      `json:"birthDate,omitempty" format:"date" example:"1984-03-14"`
+	Sex        string      `json:"sex,omitempty" enum:"male,female,other,unknown" doc:"The administrative gender of FHIR R4."`
+	ClinicID   uuid.UUID   `json:"clinicId" format:"uuid" doc:"The clinic of the roles."`
+	Roles      []care.Role `json:"roles" minItems:"1" maxItems:"5" enum:"patient,doctor,nurse,receptionist,admin"`
 	// PlatformRoles are roles on the platform, which only the command line grants.
 	PlatformRoles []care.Role `json:"-"`
 	// MedicalRecordNumber is the number at ClinicID.

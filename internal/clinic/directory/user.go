@@ -40,8 +40,8 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 		}
 		err = q.UserInsert(ctx, db.UserInsertParams{
 			ID: in.ID, Email: care.NonZero(in.Email), EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
-			Phone: in.Phone, Whatsapp: in.WhatsApp, Locale: in.Locale, TimeZone: in.TimeZone,
-			BirthDate: dateOf(in.BirthDate), Sex: care.NonZero(in.Sex),
+			Phone: in.Phone, PhoneVerified: in.PhoneVerified, Whatsapp: in.WhatsApp, WhatsappVerified: in.WhatsAppVerified,
+			Locale: in.Locale, TimeZone: in.TimeZone, BirthDate: dateOf(in.BirthDate), Sex: care.NonZero(in.Sex),
 		})
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -198,7 +199,8 @@ func OfRefusal(refusal *care.Error) *Problem {
 			return p.With("ETag", etag.Of(refusal.Version))
 		}
 	case care.RateLimited:
-		return p.With("Retry-After", "1")
+		// Whole seconds, rounded up (RFC 9110, section 10.2.3).
+		return p.With("Retry-After", strconv.FormatInt(max(int64((refusal.RetryAfter+time.Second-1)/time.Second), 1), 10))
 	case care.Unavailable:
 		return p.With("Retry-After", RetryAfter)
 	default:

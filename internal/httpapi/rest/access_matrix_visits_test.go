@@ -494,6 +494,7 @@ func (w *walk) visitOwn(all map[string]func() visit) {
 	all["register-device"] = own("/api/me/devices", map[string]any{"platform": "ios", "token": "walk-1"})
 	all["set-preference"] = own("/api/me/preferences", map[string]any{"category": "clinical", "channel": "email", "enabled": true})
 	all["list-contacts"] = own("/api/me/contacts", nil)
+	all["set-contact"] = own("/api/me/contacts/sms", map[string]any{"address": "+491713920007"})
 	all["request-verification"] = func() visit { w.unverified(); return own(verification, nil)() }
 	all["confirm-verification"] = func() visit {
 		w.unverified()

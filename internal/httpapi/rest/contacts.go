@@ -23,6 +23,7 @@ const contactsPath = "/api/me/contacts"
 
 func registerContacts(api *httpapi.Server, dir *directory.Service) {
 	registerContactList(api, dir)
+	registerContactSet(api, dir)
 	registerVerificationRequest(api, dir)
 	registerVerificationConfirm(api, dir)
 }
@@ -55,6 +56,24 @@ func currentContact(ctx context.Context, dir *directory.Service, channel string)
 	return nil, err
 }
 
+func registerContactSet(api *httpapi.Server, dir *directory.Service) {
+	type setInput struct {
+		Channel string `path:"channel" doc:"The channel of the number." enum:"sms,whatsapp" example:"sms"`
+		Body    directory.ContactInput
+	}
+	httpapi.Register(api, httpapi.Operation{
+		ID: "set-contact", Method: http.MethodPut, Path: contactsPath + "/{channel}", Tag: "me", Action: care.SelfManage,
+		Summary: "Set own number",
+		Description: "Replaces the caller's number for SMS or WhatsApp. A changed number must be " +
+			"verified before messages are sent to it; the same number stays verified. Returns 422 " +
+			"for a number that is not a mobile phone's. The clinic changes email addresses.",
+		Refusals: []care.Code{care.Forbidden, care.Conflict},
+	}, func(ctx context.Context, in *setInput) (*contactOutput, error) {
+		c, err := dir.SetContact(ctx, httpapi.CommandOf(ctx), in.Channel, in.Body)
+		return &contactOutput{c}, err
+	})
+}
+
 func registerVerificationRequest(api *httpapi.Server, dir *directory.Service) {
 	type channelInput struct {
 		Channel string `path:"channel" doc:"The channel that the code is sent on; sms and whatsapp use their own numbers." enum:"email,sms,whatsapp" example:"email"`
@@ -65,12 +84,14 @@ func registerVerificationRequest(api *httpapi.Server, dir *directory.Service) {
 		Status:  http.StatusAccepted,
 		Summary: "Request a verification code",
 		Description: "Sends a code of six digits to the caller's address on the channel. It is " +
-			"valid for ten minutes and five attempts. Limited to one a minute and five an hour " +
-			"(429). Returns 409 if the channel is not configured, has no address, or is already " +
-			"verified.",
+			"valid for ten minutes and five attempts. Limited for each channel to one a minute and " +
+			"five an hour, and over all channels to ten an hour for a person, five for an address " +
+			"and 30 for the network of the caller (429 with Retry-After). Returns 409 if the channel " +
+			"is not configured, has no address, is already verified, or has a number that is not a " +
+			"mobile phone's.",
 		Refusals: []care.Code{care.Forbidden, care.Conflict},
 	}, func(ctx context.Context, in *channelInput) (*contactOutput, error) {
-		c, err := dir.RequestVerification(ctx, httpapi.CommandOf(ctx), in.Channel)
+		c, err := dir.RequestVerification(ctx, httpapi.CommandOf(ctx), in.Channel, httpapi.NetworkOf(ctx))
 		return &contactOutput{c}, err
 	}, func(ctx context.Context, in *channelInput, _ *care.ReplayError) (*contactOutput, error) {
 		return currentContact(ctx, dir, in.Channel)

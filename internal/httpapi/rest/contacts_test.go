@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/google/uuid"
@@ -131,4 +132,32 @@ func TestContacts_AVerifiedNumberIsOnePersons(t *testing.T) {
 	require.Empty(t, b.issued("contact_verification/"+id.String(), b.ids[who], "email"), "an email proves no number")
 	code := b.issued("contact_verification/"+id.String(), b.ids[who], "sms")
 	require.Equal(t, []string{"phone"}, requireProblem(t, b.do(who, http.MethodPost, "/api/me/contacts/sms/verification/confirm", map[string]any{"code": code}), 409, "conflict"))
+}
+
+func TestContacts_CodesAreLimitedPerNetworkOfTheCaller(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	who := b.unverified()
+	b.code(who)
+	b.exec(`UPDATE verification_limits SET asked = 30 WHERE kind = 'caller'`)
+	b.exec(`UPDATE contact_verifications SET requested_at = now() - interval '2 minutes'`)
+	w := b.do(who, http.MethodPost, verification, nil)
+	requireProblem(t, w, 429, "rate_limited")
+	require.Contains(t, w.Body.String(), "from one network")
+	wait, err := strconv.Atoi(w.Header().Get("Retry-After"))
+	require.NoError(t, err)
+	require.Greater(t, wait, 3500)
+	require.LessOrEqual(t, wait, 3600)
+	require.Equal(t, 1, b.events("user.verification_requested"), "no second code")
+}
+
+func TestContacts_PeopleSetTheirOwnNumbers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.do(patient, http.MethodPut, "/api/me/contacts/whatsapp", map[string]any{"address": "+49 171 39 200 07"})
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	require.Equal(t, map[string]any{"channel": "whatsapp", "address": "+491713920007", "verified": false}, decode(t, w))
+	require.Equal(t, []string{"address"}, requireProblem(t, b.do(patient, http.MethodPut, "/api/me/contacts/sms", map[string]any{"address": "+49 30 901820"}), 422, "invalid"))
+	require.Equal(t, []string{"channel"}, requireProblem(t, b.do(patient, http.MethodPut, "/api/me/contacts/email", map[string]any{"address": "+491713920007"}), 422, "invalid"))
+	requireProblem(t, b.do("", http.MethodPut, "/api/me/contacts/sms", map[string]any{"address": "+491713920007"}), 401, "unauthenticated")
 }

@@ -142,7 +142,7 @@ func setup(tb testing.TB, change ...func(*config)) *bundle {
 		},
 		Services: rest.Services{
 			Directory: dir, Appointments: appointment.New(writer, appointment.WithClock(b.now)), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
-			Rules: rule.Known{Channels: []string{"email", "push"}}, Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
+			Rules: rule.Known{Channels: care.BuiltinChannels.Names()}, Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
 		},
 		Pages: web.Config{Directory: dir, Inbox: notify.NewInbox(writer), Chat: chat.New(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/notify"
+	"carewire/internal/notify/template"
 )
 
 // Scenario is the way a provider answers during a test.
@@ -60,12 +61,16 @@ const (
 // text.
 func TestMessage(channel string) notify.Message {
 	id := uuid.Must(uuid.NewV7())
-	return notify.Message{
+	m := notify.Message{
 		DeliveryID: id, Channel: channel, Type: "ehr.lab_report.created",
 		Email: secretAddress, Phone: secretPhone, Devices: []notify.Device{{ID: uuid.Must(uuid.NewV7()), Token: secretToken, Platform: "android"}},
 		Subject: secretTitle, Text: "Secret text", HTML: "<p>Secret text</p>", Title: secretTitle, Body: "Secret text",
 		Link: "https://clinic.example/notifications/1", CollapseKey: id.String(), Priority: "normal", TTL: time.Hour,
 	}
+	if channel == notify.WhatsApp {
+		m.Approved = &template.Approved{Name: "new_record", Language: "en_US", Variables: []string{"Secret text"}, Button: "secret-token"}
+	}
+	return m
 }
 
 // TestChannel runs the suite for a channel. newProvider returns a fresh stand-in for each test.

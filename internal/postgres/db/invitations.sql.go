@@ -356,6 +356,29 @@ func (q *Queries) VerificationAsk(ctx context.Context, arg VerificationAskParams
 	return id, err
 }
 
+const VerificationAskWait = `-- name: VerificationAskWait :one
+SELECT ceil(greatest(extract(EPOCH FROM CASE
+        WHEN asked >= 5 THEN greatest(window_at + interval '1 hour', requested_at + interval '1 minute')
+        ELSE requested_at + interval '1 minute'
+    END - now()), 1))::integer AS seconds
+FROM contact_verifications
+WHERE user_id = $1
+    AND channel = $2
+`
+
+type VerificationAskWaitParams struct {
+	UserID  uuid.UUID
+	Channel string
+}
+
+// Returns the seconds until VerificationAsk succeeds again.
+func (q *Queries) VerificationAskWait(ctx context.Context, arg VerificationAskWaitParams) (int32, error) {
+	row := q.db.QueryRow(ctx, VerificationAskWait, arg.UserID, arg.Channel)
+	var seconds int32
+	err := row.Scan(&seconds)
+	return seconds, err
+}
+
 const VerificationAttempt = `-- name: VerificationAttempt :one
 UPDATE contact_verifications
 SET attempts = attempts + 1
@@ -447,4 +470,64 @@ func (q *Queries) VerificationIssue(ctx context.Context, arg VerificationIssuePa
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const VerificationLimitCount = `-- name: VerificationLimitCount :one
+INSERT INTO verification_limits AS l (kind, key)
+VALUES ($1, $2)
+ON CONFLICT ON CONSTRAINT verification_limits_pkey DO UPDATE
+SET
+    asked = CASE WHEN l.window_at <= now() - interval '1 hour' THEN 1 ELSE l.asked + 1 END,
+    window_at = CASE WHEN l.window_at <= now() - interval '1 hour' THEN now() ELSE l.window_at END
+WHERE l.asked < $3::integer
+    OR l.window_at <= now() - interval '1 hour'
+RETURNING asked
+`
+
+type VerificationLimitCountParams struct {
+	Kind     string
+	Key      []byte
+	MaxAsked int32
+}
+
+// Counts a request against a limit for an hour. Returns no row above the limit. The row is locked
+// until the transaction ends, so that the count is exact.
+func (q *Queries) VerificationLimitCount(ctx context.Context, arg VerificationLimitCountParams) (int32, error) {
+	row := q.db.QueryRow(ctx, VerificationLimitCount, arg.Kind, arg.Key, arg.MaxAsked)
+	var asked int32
+	err := row.Scan(&asked)
+	return asked, err
+}
+
+const VerificationLimitDeleteOld = `-- name: VerificationLimitDeleteOld :execrows
+DELETE FROM verification_limits
+WHERE window_at < now() - interval '1 hour'
+`
+
+func (q *Queries) VerificationLimitDeleteOld(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, VerificationLimitDeleteOld)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const VerificationLimitWait = `-- name: VerificationLimitWait :one
+SELECT ceil(greatest(extract(EPOCH FROM window_at + interval '1 hour' - now()), 1))::integer AS seconds
+FROM verification_limits
+WHERE kind = $1
+    AND key = $2
+`
+
+type VerificationLimitWaitParams struct {
+	Kind string
+	Key  []byte
+}
+
+// Returns the seconds until the limit's window ends.
+func (q *Queries) VerificationLimitWait(ctx context.Context, arg VerificationLimitWaitParams) (int32, error) {
+	row := q.db.QueryRow(ctx, VerificationLimitWait, arg.Kind, arg.Key)
+	var seconds int32
+	err := row.Scan(&seconds)
+	return seconds, err
 }

@@ -940,6 +940,13 @@ type User struct {
 	Sex              *string
 }
 
+type VerificationLimit struct {
+	Kind     string
+	Key      []byte
+	Asked    int32
+	WindowAt time.Time
+}
+
 type VisitType struct {
 	ID              uuid.UUID
 	Version         int64

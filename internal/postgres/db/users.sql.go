@@ -948,23 +948,26 @@ func (q *Queries) UserGet(ctx context.Context, id uuid.UUID) (User, error) {
 }
 
 const UserInsert = `-- name: UserInsert :exec
-INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone, birth_date, sex)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11)
+INSERT INTO users (id, email, email_verified, given_name, family_name, phone, phone_verified, whatsapp, whatsapp_verified, locale, time_zone,
+    birth_date, sex)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+    $9, $10, $11, $12, $13)
 `
 
 type UserInsertParams struct {
-	ID            uuid.UUID
-	Email         *string
-	EmailVerified bool
-	GivenName     string
-	FamilyName    string
-	Phone         *string
-	Whatsapp      *string
-	Locale        string
-	TimeZone      string
-	BirthDate     pgtype.Date
-	Sex           *string
+	ID               uuid.UUID
+	Email            *string
+	EmailVerified    bool
+	GivenName        string
+	FamilyName       string
+	Phone            *string
+	PhoneVerified    bool
+	Whatsapp         *string
+	WhatsappVerified bool
+	Locale           string
+	TimeZone         string
+	BirthDate        pgtype.Date
+	Sex              *string
 }
 
 // The row is read only after the person has a role: before that, it is outside of the registering
@@ -977,7 +980,9 @@ func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) error {
 		arg.GivenName,
 		arg.FamilyName,
 		arg.Phone,
+		arg.PhoneVerified,
 		arg.Whatsapp,
+		arg.WhatsappVerified,
 		arg.Locale,
 		arg.TimeZone,
 		arg.BirthDate,

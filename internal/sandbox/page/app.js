@@ -36,6 +36,59 @@
     return li;
   };
 
+  const meta = (...parts) => el("p", "app", parts.filter(Boolean).join(" · "));
+  const head = (name, m) => {
+    const app = el("div", "app");
+    app.append(el("span", "", name), time(m));
+    return app;
+  };
+
+  // A text with its https and http addresses as links.
+  const linked = (text) => {
+    const p = el("p");
+    let at = 0;
+    for (const found of text.matchAll(/https?:\/\/[^\s<>"]+/g)) {
+      p.append(text.slice(at, found.index));
+      const a = el("a", "", found[0]);
+      a.href = found[0];
+      p.append(a);
+      at = found.index + found[0].length;
+    }
+    p.append(text.slice(at));
+    return p;
+  };
+
+  const sms = (m) => {
+    const li = el("li", "talk");
+    const bubble = el("div", "bubble");
+    bubble.dir = "auto";
+    bubble.append(linked(m.body));
+    li.append(head("SMS from " + m.from, m), bubble, meta("to " + m.to, m.segments + (m.segments === 1 ? " segment" : " segments") + ", " + m.encoding, m.provider));
+    return li;
+  };
+
+  // The approved text is with Meta: the page shows its name and the values of its variables. The variable part of the
+  // button's URL is the token of a deep link.
+  const whatsapp = (m) => {
+    const li = el("li", "talk whatsapp");
+    const bubble = el("div", "bubble");
+    bubble.dir = "auto";
+    bubble.append(el("h3", "", m.template));
+    if (m.variables?.length) {
+      const list = el("ol", "variables");
+      list.append(...m.variables.map((v) => el("li", "", v)));
+      bubble.append(list);
+    }
+    if (m.button) {
+      const open = el("a", "reply", "Open");
+      open.href = "/l/" + encodeURIComponent(m.button);
+      bubble.append(open);
+    }
+    li.append(head("WhatsApp", m), bubble, meta("to " + m.to, "approved template " + m.template + " (" + m.language + ")"));
+    return li;
+  };
+  const phone = { sms, whatsapp };
+
   // The frame has no scripts, so that its document may be measured.
   const frame = (m) => {
     const f = el("iframe");
@@ -66,7 +119,13 @@
       details.dataset.filled = "yes";
       const plain = el("details");
       plain.append(el("summary", "", "Plain text"), el("pre", "", m.body));
-      details.append(frame(m), plain, el("p", "meta note", "delivery " + m.deliveryId));
+      details.append(frame(m), plain);
+      if (m.headers) {
+        const headers = el("details");
+        headers.append(el("summary", "", "Headers"), el("pre", "", Object.entries(m.headers).map(([name, value]) => name + ": " + value).join("\n")));
+        details.append(headers);
+      }
+      details.append(el("p", "meta note", "delivery " + m.deliveryId));
     });
     li.append(details);
     return li;
@@ -93,7 +152,7 @@
     for (const m of [...messages].reverse()) {
       remember(m.to);
       if (m.id <= newest) continue;
-      const li = m.channel === "email" ? mail(m) : notice(m);
+      const li = m.channel === "email" ? mail(m) : (phone[m.channel] ?? notice)(m);
       li.dataset.to = m.to;
       (m.channel === "email" ? $("mail-list") : $("phone-list")).prepend(li);
     }
