@@ -108,6 +108,7 @@ func (s *Service) services() rest.Services {
 		Writer:       s.pipeline.writer,
 		Operations:   s.pipeline.operator,
 		Rules:        s.pipeline.known,
+		Templates:    s.pipeline.known.Templates,
 		Hub:          s.pipeline.hub,
 	}
 }

@@ -29,14 +29,17 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/intake"
+	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
 	"carewire/internal/httpapi/problem"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/httpapi/web"
 	"carewire/internal/notify"
+	"carewire/internal/notify/template"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 	"carewire/internal/rule"
+	"carewire/internal/templateset"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
@@ -142,7 +145,7 @@ func setup(tb testing.TB, change ...func(*config)) *bundle {
 		},
 		Services: rest.Services{
 			Directory: dir, Appointments: appointment.New(writer, appointment.WithClock(b.now)), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
-			Rules: rule.Known{Channels: []string{"email", "push"}}, Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
+			Rules: dispatch.Known{Known: rule.Known{Channels: []string{"email", "push"}}}, Templates: templateset.New(template.Options{}), Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
 		},
 		Pages: web.Config{Directory: dir, Inbox: notify.NewInbox(writer), Chat: chat.New(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
 	}

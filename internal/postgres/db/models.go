@@ -115,6 +115,7 @@ type AuditDelivery struct {
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	SentAt            *time.Time
+	TemplateVersion   int32
 }
 
 type AuditDenial struct {
@@ -256,6 +257,15 @@ type AuditSignIn struct {
 	ClientAgent   *string
 }
 
+type AuditTemplate struct {
+	Version     int32
+	InForceFrom *int64
+	Source      string
+	Note        string
+	PublishedBy string
+	PublishedAt time.Time
+}
+
 type CareTeam struct {
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
@@ -270,6 +280,17 @@ type Clinic struct {
 	CreatedAt time.Time
 	Version   int64
 	UpdatedAt *time.Time
+}
+
+type ClinicBrand struct {
+	ClinicID    uuid.UUID
+	Version     int64
+	DisplayName string
+	LogoUrl     string
+	Color       string
+	ReplyTo     string
+	UpdatedAt   time.Time
+	UpdatedBy   string
 }
 
 type ClinicSetting struct {
@@ -426,6 +447,7 @@ type Delivery struct {
 	UpdatedAt         time.Time
 	SentAt            *time.Time
 	Unverified        bool
+	TemplateVersion   int32
 }
 
 type Device struct {
@@ -655,6 +677,8 @@ type ListedDelivery struct {
 	ErrorCode         *string
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	Template          string
+	TemplateVersion   int32
 }
 
 type MedicalRecordNumber struct {
@@ -887,6 +911,20 @@ type Sweep struct {
 	AfterTime time.Time
 	AfterID   uuid.UUID
 	UpdatedAt time.Time
+}
+
+type TemplatePublication struct {
+	Position int64
+	Version  int32
+}
+
+type TemplateSet struct {
+	Version     int32
+	Source      string
+	Checksum    []byte
+	Note        string
+	PublishedBy string
+	PublishedAt time.Time
 }
 
 type UnlinkedSignIn struct {
