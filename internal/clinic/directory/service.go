@@ -21,6 +21,8 @@ type Service struct {
 	channels []string
 	// preferable are the channels that a preference can name.
 	preferable []string
+	// imageHosts are the hosts of logos.
+	imageHosts []string
 }
 
 // New returns a directory on the writer's database. channels are the channels for verification
