@@ -122,6 +122,8 @@ func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
 		Chat:      chat.New(s.pipeline.writer),
 		Hub:       s.pipeline.hub,
 		Login:     web.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
+		Templates: s.pipeline.known.Templates,
+		Writer:    s.pipeline.writer,
 		CookieKey: key,
 		Dashboard: dashboard,
 	}

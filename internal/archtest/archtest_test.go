@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 	"httpapi/limit":         {"care"},
 	"httpapi/peer":          {"care"},
 	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "templateset", "analytics", "audit", "auth", "httpapi", "httpapi/openapi", "httpapi/peer", "httpapi/problem", "jsonform"},
-	"httpapi/web":           {"care", "clinic/*", "event", "notify", "realtime", "auth", "httpapi", "httpapi/problem", "layout"},
+	"httpapi/web":           {"care", "clinic/*", "event", "notify", "outbox", "realtime", "templateset", "auth", "httpapi", "httpapi/problem", "layout"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},

@@ -289,6 +289,7 @@ var unkept = map[string]string{
 	"events":          "ids, types and times; sockets and the audit trail decide who sees which",
 	"event_counts":    "how many events, not whose",
 	"clinic_settings": "how a clinic works; nothing about a person",
+	"clinic_brands":   "how a clinic's messages look; nothing about a person",
 }
 
 func TestRowSecurity_CoversEveryTableWithAPersonOrAClinic(t *testing.T) {
