@@ -29,7 +29,7 @@ func rulesCheckCommand() *cobra.Command {
   carewire rules check rules.yaml --json | jq -r '.errors[] | "\(.line): \(.message)"'`,
 		Args: oneArg("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, src, err := readRules(cmd, args[0])
+			name, src, err := readFile(cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -48,16 +48,16 @@ func rulesCheckCommand() *cobra.Command {
 	return cmd
 }
 
-// maxRules bounds the rules that are read from standard input, in bytes; larger ones are refused.
-const maxRules = 1 << 20
+// maxStdin bounds the rules and templates that are read from standard input, in bytes; larger ones are refused.
+const maxStdin = 1 << 20
 
-// readRules returns the contents of a rule file and its name in errors. "-" is standard input.
-func readRules(cmd *cobra.Command, file string) (name string, src []byte, err error) {
+// readFile returns the contents of a rule or template file and its name in errors. "-" is standard input.
+func readFile(cmd *cobra.Command, file string) (name string, src []byte, err error) {
 	if file != "-" {
 		src, err = os.ReadFile(file) //nolint:gosec // The operator chooses the file.
 		return file, src, err
 	}
-	src, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxRules))
+	src, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxStdin))
 	return "<stdin>", src, err
 }
 
@@ -91,7 +91,7 @@ func rulesPublishCommand() *cobra.Command {
 		Example: `  carewire rules publish rules.yaml --note "page the doctor on call"`,
 		Args:    oneArg("FILE"),
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			name, src, err := readRules(cmd, args[0])
+			name, src, err := readFile(cmd, args[0])
 			if err != nil {
 				return err
 			}

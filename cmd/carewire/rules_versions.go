@@ -64,7 +64,7 @@ func rulesShowCommand() *cobra.Command {
   carewire rules show 3 --json | jq -r .note`,
 		Args: versionArgs(0, 1),
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			version, err := parseVersion(args, 0)
+			version, err := parseVersion(args, 0, "carewire rules list")
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ event, for carewire rules explain.`,
   carewire rules failures 3 --json | jq '.[] | select(.condition == "when")'`,
 		Args: versionArgs(0, 1),
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			version, err := parseVersion(args, 0)
+			version, err := parseVersion(args, 0, "carewire rules list")
 			if err != nil {
 				return err
 			}
@@ -136,7 +136,7 @@ newest version with the one before.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), d)
 			}
-			return printDifference(cmd.OutOrStdout(), d)
+			return printDifference(cmd.OutOrStdout(), d.Added, d.Removed, d.Changed, d.Unreadable, d.Text)
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON that includes the diff")
@@ -145,34 +145,40 @@ newest version with the one before.`,
 
 // compareVersions compares the two versions in the arguments, or one with the version before.
 func compareVersions(ctx context.Context, op *operator.Operator, args []string) (d operator.Difference, err error) {
-	first, err := parseVersion(args, 0)
-	if err != nil {
+	first, second, err := parseVersions(args, "carewire rules list")
+	switch {
+	case err != nil:
 		return d, err
-	}
-	if len(args) < 2 {
+	case len(args) < 2:
 		return op.CompareWithPreviousRules(ctx, first)
-	}
-	second, err := parseVersion(args, 1)
-	if err != nil {
-		return d, err
 	}
 	return op.CompareRuleSets(ctx, first, second)
 }
 
-func printDifference(out io.Writer, d operator.Difference) error {
+// parseVersions returns the versions in the arguments; a missing one is 0, which is the newest.
+func parseVersions(args []string, command string) (first, second int32, err error) {
+	if first, err = parseVersion(args, 0, command); err == nil {
+		second, err = parseVersion(args, 1, command)
+	}
+	return first, second, err
+}
+
+// printDifference prints the names that were added, removed and changed, or the reason that there are
+// none, and the unified diff.
+func printDifference(out io.Writer, added, removed, changed []string, unreadable, text string) error {
 	var b strings.Builder
 	for _, change := range []struct {
 		kind  string
-		rules []string
-	}{{"added", d.Added}, {"removed", d.Removed}, {"changed", d.Changed}} {
-		if len(change.rules) > 0 {
-			fmt.Fprintf(&b, "# %s: %s\n", change.kind, strings.Join(change.rules, ", "))
+		names []string
+	}{{"added", added}, {"removed", removed}, {"changed", changed}} {
+		if len(change.names) > 0 {
+			fmt.Fprintf(&b, "# %s: %s\n", change.kind, strings.Join(change.names, ", "))
 		}
 	}
-	if d.Unreadable != "" {
-		fmt.Fprintf(&b, "# %s\n", d.Unreadable)
+	if unreadable != "" {
+		fmt.Fprintf(&b, "# %s\n", unreadable)
 	}
-	_, err := fmt.Fprint(out, b.String(), d.Text)
+	_, err := fmt.Fprint(out, b.String(), text)
 	return err
 }
 
@@ -187,7 +193,7 @@ newest version, nothing changes.`,
   carewire rules rollback 3 --note "too many messages"`,
 		Args: versionArgs(1, 1),
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			version, err := parseVersion(args, 0)
+			version, err := parseVersion(args, 0, "carewire rules list")
 			if err != nil {
 				return err
 			}
@@ -215,10 +221,10 @@ func versionArgs(least, most int) cobra.PositionalArgs {
 }
 
 // parseVersion returns the version in the argument with an index, or 0, which is the newest, if
-// there is no such argument.
-func parseVersion(args []string, i int) (int32, error) {
+// there is no such argument. The command lists versions.
+func parseVersion(args []string, i int, command string) (int32, error) {
 	if i >= len(args) {
 		return 0, nil
 	}
-	return parseNumber[int32](args[i], "version", "carewire rules list")
+	return parseNumber[int32](args[i], "version", command)
 }

@@ -108,6 +108,7 @@ func (s *Service) services() rest.Services {
 		Writer:       s.pipeline.writer,
 		Operations:   s.pipeline.operator,
 		Rules:        s.pipeline.known,
+		Templates:    s.pipeline.known.Templates,
 		Hub:          s.pipeline.hub,
 	}
 }
@@ -121,6 +122,8 @@ func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
 		Chat:      chat.New(s.pipeline.writer),
 		Hub:       s.pipeline.hub,
 		Login:     web.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
+		Templates: s.pipeline.known.Templates,
+		Writer:    s.pipeline.writer,
 		CookieKey: key,
 		Dashboard: dashboard,
 	}

@@ -252,7 +252,7 @@ func (c *pipelineCollector) ruleSetBroken(ctx context.Context) (float64, error) 
 		if err != nil {
 			return 0, err
 		}
-		_, err = rule.Load([]byte(set.Source), c.known)
+		_, err = rule.Load([]byte(set.Source), rule.Known{Channels: c.known.Channels})
 		c.seen, c.broken = newest, err != nil
 	}
 	if c.broken {

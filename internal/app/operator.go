@@ -42,6 +42,12 @@ func CheckRules(file string, src []byte) (int, error) {
 	return operator.CheckRules(knownChannels(), file, src)
 }
 
+// CheckTemplates returns the number of templates in a template file, or every error in it with its
+// line. Images may be on the hosts of the settings. It needs no database.
+func CheckTemplates(cfg config.Config, file string, src []byte) (int, error) {
+	return operator.CheckTemplates(knownChannels(), cfg.ImageHosts, file, src)
+}
+
 // configuredChannels returns the channels that the service has a provider for: those
 // of the sandbox if a demo seeded the database, else those that the settings configure.
 func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (care.Channels, error) {

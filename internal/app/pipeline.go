@@ -29,6 +29,7 @@ import (
 	"carewire/internal/postgres/db"
 	"carewire/internal/realtime"
 	"carewire/internal/rule"
+	"carewire/internal/templateset"
 )
 
 // pipeline moves events from the outbox to followers, deliveries and sockets.
@@ -41,7 +42,7 @@ type pipeline struct {
 	river     *river.Client[pgx.Tx]
 	followers map[string]*ledger.Follower // Those of this instance, by name.
 	hub       *realtime.Hub
-	known     rule.Known // What a rule set may name.
+	known     dispatch.Known // What a rule set is checked against.
 	// operator exists on every instance, for the API.
 	operator *operator.Operator
 }
@@ -52,7 +53,7 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := operator.KnownToRules(knownChannels())
+	known, err := operator.KnownToRules(knownChannels(), s.cfg.ImageHosts)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +62,8 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	s.lifecycle.run("waker", waker.Run)
 	s.lifecycle.run("listener", listener.Run)
 	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}, known: known}
-	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels().Names())
-	s.metrics.registry.MustRegister(&pipelineCollector{queries: db.New(s.db.worker), known: known, logger: s.logger})
+	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels().Names()).WithImageHosts(s.cfg.ImageHosts)
+	s.metrics.registry.MustRegister(&pipelineCollector{queries: db.New(s.db.worker), known: known.Known, logger: s.logger})
 	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.bootstrap(ctx, pl, known) }); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 		return nil, err
 	}
 	planner := dispatch.New(dispatch.Config{
-		River: pl.river, Known: known, Channels: pl.providers.configured(), Logger: s.logger, Tracer: s.tracer,
+		River: pl.river, Known: known.Known, Channels: pl.providers.configured(), Logger: s.logger, Tracer: s.tracer,
 		Unreached: s.metrics.unreached.Inc, ConditionFailed: s.metrics.countConditionFailure,
 	})
 	listeners := handlers()
@@ -95,7 +96,7 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 
 // bootstrap writes the rows that every instance depends on: the event catalog, the keys that they
 // share, a rule set, and in demo mode the demo's people.
-func (s *Service) bootstrap(ctx context.Context, pl *pipeline, known rule.Known) error {
+func (s *Service) bootstrap(ctx context.Context, pl *pipeline, known dispatch.Known) error {
 	if err := outbox.SyncCatalog(ctx, s.db.worker); err != nil {
 		return fmt.Errorf("write the event catalog: %w", err)
 	}
@@ -112,7 +113,7 @@ func (s *Service) bootstrap(ctx context.Context, pl *pipeline, known rule.Known)
 			return err
 		}
 	}
-	return publishDefaults(ctx, pl, known)
+	return s.publishDefaults(ctx, pl, known)
 }
 
 // newVerifier creates the verifier of tokens, with the demo's own key or the keys of the identity
@@ -131,9 +132,19 @@ func (s *Service) newVerifier(pl *pipeline) error {
 	return err
 }
 
-// publishDefaults publishes the default rules if no rule set was ever published.
-func publishDefaults(ctx context.Context, pl *pipeline, known rule.Known) error {
-	_, err := dispatch.Current(ctx, pl.writer.Pool())
+// publishDefaults publishes the built-in templates, and the default rules if no rule set was ever
+// published. The templates come first: the rules are checked against them.
+func (s *Service) publishDefaults(ctx context.Context, pl *pipeline, known dispatch.Known) error {
+	version, err := known.Templates.PublishBuiltin(ctx, pl.writer)
+	switch code := care.CodeOf(err); {
+	case code == care.Invalid, code == care.Conflict:
+		s.logger.WarnContext(ctx, "the built-in templates do not fit the newest rules; the published ones remain in force", "error", err.Error())
+	case err != nil:
+		return fmt.Errorf("publish the built-in templates: %w", err)
+	case version > 0:
+		s.logger.InfoContext(ctx, "built-in templates published", "version", version)
+	}
+	_, err = dispatch.Current(ctx, pl.writer.Pool())
 	if care.CodeOf(err) != care.NotFound {
 		return err
 	}
@@ -149,7 +160,7 @@ func publishDefaults(ctx context.Context, pl *pipeline, known rule.Known) error 
 // need it; only instances with the role work run its queues.
 func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
-		Pool: s.db.worker, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
+		Pool: s.db.worker, Templates: templateset.Source{Sets: pl.known.Templates, Pool: s.db.worker}, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
 		Observe: s.metrics.observeDelivery, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {

@@ -90,6 +90,11 @@ const (
 	// Every version of the notification rules, and their differences.
 	RulesRead    Action = "rules.read"
 	RulesPublish Action = "rules.publish" // Checks, publishes and rolls back rules.
+	// Every version of the templates, their differences, and previews.
+	TemplatesRead    Action = "templates.read"
+	TemplatesPublish Action = "templates.publish" // Checks, publishes and rolls back templates.
+	// Changes how a clinic's messages look.
+	ClinicBrandWrite Action = "clinic.brand"
 	// The positions of the followers, and dead letters.
 	OperationsRead    Action = "operations.read"
 	OperationsRedrive Action = "operations.redrive" // Retries dead letters and messages.
@@ -342,6 +347,8 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{CriticalLimitsWrite, Doctor, SameClinic},
 	{CriticalLimitsWrite, Admin, SameClinic},
 	{ClinicConfigure, Admin, SameClinic},
+	{ClinicBrandWrite, Admin, SameClinic},
+	{ClinicBrandWrite, Operator, Platform},
 
 	{EventAppend, Service, SameClinic},
 	{ServiceAccountManage, Admin, SameClinic},
@@ -361,6 +368,8 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{StatsRead, Operator, Platform},
 	{RulesRead, Operator, Platform},
 	{RulesPublish, Operator, Platform},
+	{TemplatesRead, Operator, Platform},
+	{TemplatesPublish, Operator, Platform},
 	{OperationsRead, Operator, Platform},
 	{OperationsRedrive, Operator, Platform},
 	{OperatorConsole, Operator, Platform},

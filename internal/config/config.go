@@ -73,6 +73,9 @@ type Config struct {
 	// OIDCClientSecretFile is the path of a file with OIDCClientSecret, instead of the environment.
 	OIDCClientSecretFile string `env:"CAREWIRE_OIDC_CLIENT_SECRET_FILE" about:"file with the client secret"`
 
+	// ImageHosts are the hosts of images in messages and of clinics' logos. Only https is allowed.
+	ImageHosts []string `env:"CAREWIRE_IMAGE_HOSTS" envSeparator:"," about:"hosts of images in messages and of clinics' logos, comma-separated, such as img.example.org; default: none"`
+
 	// EmailFrom is the sender address of emails, verified with SES; empty disables email.
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"sender address of emails; default: no email is sent. Credentials are read from the AWS SDK's variables"`
 	// SESConfigurationSet is the SES configuration set that publishes receipts.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ func (c Config) Validate() error {
 	c.validateDatabase(add)
 	c.validateLogin(add)
 	c.validateSafety(add)
+	c.validateImages(add)
 	c.validateLimits(add)
 	c.validateSMS(add)
 	c.validateWhatsApp(add)
@@ -66,6 +68,18 @@ func (c Config) validateAddresses(add addError) {
 	for _, o := range c.Origins {
 		if u, err := url.Parse(o); err != nil || !isHTTP(u) || u.Path != "" {
 			add("CAREWIRE_ORIGINS", "invalid origin %q; want one such as https://app.example.org", o)
+		}
+	}
+}
+
+// imageHost matches a lower-case host name with at least one dot. A port or a path would suggest that
+// it is checked.
+var imageHost = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (c Config) validateImages(add addError) {
+	for _, host := range c.ImageHosts {
+		if len(host) > 253 || !imageHost.MatchString(host) {
+			add("CAREWIRE_IMAGE_HOSTS", "invalid host %q; want a name such as img.example.org, without scheme, port and path", host)
 		}
 	}
 }

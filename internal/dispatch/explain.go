@@ -44,8 +44,10 @@ type Explanation struct {
 	Imported bool      `json:"imported,omitempty" doc:"Rules see it only where they ask for imported events."`
 	Verdict  Verdict   `json:"verdict" enum:"decided,no_rule_matched,no_rules,not_for_rules,not_planned_yet,planning_failed"`
 	// RuleVersion is 0 if none was in force.
-	RuleVersion int32           `json:"ruleVersion" doc:"The rule set in force at the event; 0 for none."`
-	Rules       []ExplainedRule `json:"rules" doc:"The rules that matched."`
+	RuleVersion int32 `json:"ruleVersion" doc:"The rule set in force at the event; 0 for none."`
+	// TemplateVersion is 0 for the binary's own set.
+	TemplateVersion int32           `json:"templateVersion" doc:"The template set in force at the event; 0 for the one in the binary."`
+	Rules           []ExplainedRule `json:"rules" doc:"The rules that matched."`
 }
 
 // ExplainedRule is a rule that matched, with its decisions.
@@ -84,7 +86,7 @@ func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, er
 	}
 	x := Explanation{
 		EventID: e.EventID, Position: e.Position, Type: e.Type, Subject: e.Subject, Time: e.Time.UTC(), Imported: e.Imported,
-		RuleVersion: e.RuleVersion, Verdict: verdict(e, len(rows)), Rules: []ExplainedRule{},
+		RuleVersion: e.RuleVersion, TemplateVersion: e.TemplateVersion, Verdict: verdict(e, len(rows)), Rules: []ExplainedRule{},
 	}
 	for _, row := range rows {
 		if n := len(x.Rules); n == 0 || x.Rules[n-1].Rule != row.Rule {

@@ -23,10 +23,11 @@ const (
 
 // matched is an event with the rules that apply to it.
 type matched struct {
-	event   *event.Event
-	index   int // In the batch.
-	version int32
-	matches []rule.Match
+	event     *event.Event
+	index     int   // In the batch.
+	version   int32 // Of the rules.
+	templates int32 // The version of the templates.
+	matches   []rule.Match
 }
 
 // plan decides event by event, for as many events of the batch as one transaction should write.
@@ -79,7 +80,7 @@ func match(batch []event.Event, inForce []versioned, from int) (found []matched,
 		if inForce[i].set == nil {
 			continue
 		}
-		m := matched{event: &batch[i], index: i, version: inForce[i].version, matches: inForce[i].set.Match(batch[i])}
+		m := matched{event: &batch[i], index: i, version: inForce[i].version, templates: inForce[i].templates, matches: inForce[i].set.Match(batch[i])}
 		if len(m.matches) == 0 {
 			continue
 		}
@@ -168,7 +169,7 @@ type plan struct {
 // add adds the result of the rules for one event. It assigns ids in the same order.
 func (p *plan) add(m matched, o rule.Plan) {
 	for _, from := range o.Notifications {
-		n := notification{id: newID(), event: m.event, version: m.version, recipient: from.Recipient, match: from.Match, heldUntil: from.HeldUntil}
+		n := notification{id: newID(), event: m.event, version: m.version, templates: m.templates, recipient: from.Recipient, match: from.Match, heldUntil: from.HeldUntil}
 		for _, d := range from.Messages {
 			n.deliveries = append(n.deliveries, delivery{
 				id: newID(), channel: d.Channel, suppressed: d.Suppressed, held: !from.HeldUntil.IsZero(), reason: d.Reason, match: d.Match, fallback: d.Fallback,

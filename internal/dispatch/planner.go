@@ -16,6 +16,7 @@ import (
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
 	"carewire/internal/tracing"
+	"carewire/internal/versionset"
 )
 
 // Inserter inserts jobs. It is implemented by river.Client.
@@ -87,12 +88,21 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 	if err != nil {
 		return ledger.Progress{}, err
 	}
+	templates, words, err := versionset.Templates.InForce(ctx, queries, batch)
+	if err != nil {
+		return ledger.Progress{}, err
+	}
+	for i := range inForce {
+		inForce[i].templates = templates[i]
+	}
 	plan, progress, err := p.plan(ctx, queries, batch, inForce)
 	if err != nil {
 		return ledger.Progress{}, err
 	}
-	if err := published.record(ctx, queries, batch[:progress.Events]); err != nil {
-		return ledger.Progress{}, err
+	for _, publications := range []versionset.Publications{published, words} {
+		if err := publications.Record(ctx, queries, batch[:progress.Events]); err != nil {
+			return ledger.Progress{}, err
+		}
 	}
 	if err := p.write(ctx, tx, &plan); err != nil {
 		return ledger.Progress{}, err
@@ -116,7 +126,8 @@ func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 type notification struct {
 	id         uuid.UUID
 	event      *event.Event
-	version    int32
+	version    int32 // Of the rules.
+	templates  int32 // The version of the templates; 0 is the binary's own set.
 	recipient  uuid.UUID
 	match      *rule.Match // The first that notifies the person.
 	deliveries []delivery

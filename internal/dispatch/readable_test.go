@@ -87,7 +87,7 @@ func newReaders(tb testing.TB) *readers {
 	tb.Helper()
 	set, err := rule.Parse([]byte(`rules:
   - {name: one, on: ehr.*.created, recipients: [{user: data.userId, unless: "recipient.id == event.actorid"}], channels: [email],
-     when: "event.time > timestamp('2026-01-01T00:00:00Z') || string(event.time) != '' && event.subjectversion >= 0 && data.status != data.version && event.source + event.actorid != ''"}`), known)
+     when: "event.time > timestamp('2026-01-01T00:00:00Z') || string(event.time) != '' && event.subjectversion >= 0 && data.status != data.version && event.source + event.actorid != ''"}`), known.Known)
 	require.NoError(tb, err)
 	r := &readers{DB: postgrestest.New(tb), set: set}
 	require.NoError(tb, outbox.SyncCatalog(tb.Context(), r.Worker))

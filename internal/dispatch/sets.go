@@ -5,22 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
-
-	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
+	"carewire/internal/versionset"
 )
 
 // maxSets bounds the cached compiled sets. One is in use; replays need others.
 const maxSets = 16
 
-const publishedType = "rules.published"
-
-// sets finds the rule set in force at a position, and caches compiled sets by version.
+// sets finds the rule set in force at a position, and caches compiled sets by version. It does not
+// check their templates: these were checked at the publication, and are rendered when a message is
+// sent.
 type sets struct {
 	known  rule.Known
 	logger *slog.Logger
@@ -31,6 +31,7 @@ type sets struct {
 }
 
 func newSets(known rule.Known, logger *slog.Logger) *sets {
+	known.Template = nil
 	return &sets{known: known, logger: logger, compiled: map[int32]*rule.Set{}}
 }
 
@@ -38,8 +39,10 @@ func newSets(known rule.Known, logger *slog.Logger) *sets {
 // rules, or if this binary does not understand the set; err is set in the last case.
 type versioned struct {
 	version int32
-	set     *rule.Set
-	err     *care.Error
+	// templates is the version of the template set in force; 0 is the binary's own set.
+	templates int32
+	set       *rule.Set
+	err       *care.Error
 }
 
 // loadedSet is a compiled set or an error.
@@ -49,87 +52,24 @@ type loadedSet struct {
 }
 
 // inForce returns the set for each event of the batch, and the publications to record.
-func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.Event) ([]versioned, publications, error) {
-	result := make([]versioned, len(batch))
-	current := int32(-1) // Not loaded yet.
-	var published publications
+func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.Event) ([]versioned, versionset.Publications, error) {
+	versions, published, err := versionset.Rules.InForce(ctx, queries, batch)
+	if err != nil {
+		return nil, published, err
+	}
 	needed := map[int32]bool{}
-	for i, e := range batch {
-		if e.Type == publishedType {
-			version, err := publishedVersion(e)
-			if err != nil {
-				return nil, published, err
-			}
-			published.Positions = append(published.Positions, e.Position)
-			published.Versions = append(published.Versions, version)
-			current = version
-			needed[version] = true
-			continue
-		}
-		if d, ok := event.Lookup(e.Type); !ok || !d.RuleVisible {
-			continue
-		}
-		if current < 0 {
-			var err error
-			if current, err = versionBefore(ctx, queries, e.Position); err != nil {
-				return nil, published, err
-			}
-		}
-		result[i].version = current
-		needed[current] = current > 0
+	for _, version := range slices.Concat(versions, published.Versions()) {
+		needed[version] = version > 0
 	}
 	loaded, err := s.load(ctx, queries, needed)
 	if err != nil {
 		return nil, published, err
 	}
-	for i := range result {
-		result[i].set, result[i].err = loaded[result[i].version].set, loaded[result[i].version].err
+	result := make([]versioned, len(batch))
+	for i, version := range versions {
+		result[i] = versioned{version: version, set: loaded[version].set, err: loaded[version].err}
 	}
 	return result, published, nil
-}
-
-// publications lists the versions with the positions from which they are in force, in the order of
-// the positions.
-type publications db.RulePublicationInsertParams
-
-// record stores the publications among the planned events.
-func (p publications) record(ctx context.Context, queries *db.Queries, done []event.Event) error {
-	n := 0
-	for n < len(p.Positions) && len(done) > 0 && p.Positions[n] <= done[len(done)-1].Position {
-		n++
-	}
-	if n == 0 {
-		return nil
-	}
-	err := queries.RulePublicationInsert(ctx, db.RulePublicationInsertParams{Positions: p.Positions[:n], Versions: p.Versions[:n]})
-	if err != nil {
-		return fmt.Errorf("record rule publication: %w", err)
-	}
-	return nil
-}
-
-func publishedVersion(e event.Event) (int32, error) {
-	data, err := e.Decode()
-	if err != nil {
-		return 0, err
-	}
-	published, ok := data.(event.RulesPublished)
-	if !ok || published.Version <= 0 {
-		return 0, fmt.Errorf("event %s names no rule set version", e.ID)
-	}
-	return published.Version, nil
-}
-
-// versionBefore returns the version in force at the position, 0 for none.
-func versionBefore(ctx context.Context, queries *db.Queries, position int64) (int32, error) {
-	version, err := queries.RulePublicationBefore(ctx, position)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read rule publication: %w", err)
-	}
-	return version, nil
 }
 
 // load returns the compiled sets of the versions needed. One that this binary does not understand
@@ -149,39 +89,36 @@ func (s *sets) load(ctx context.Context, queries *db.Queries, needed map[int32]b
 	if len(missing) == 0 {
 		return loaded, nil
 	}
-	rows, err := queries.RuleSetSources(ctx, missing)
+	sources, err := versionset.Rules.Sources(ctx, queries, missing)
 	if err != nil {
-		return nil, fmt.Errorf("read rule sets: %w", err)
+		return nil, err
 	}
-	if len(rows) < len(missing) {
-		return nil, fmt.Errorf("one of the rule set versions %v is not stored", missing)
-	}
-	for _, row := range rows {
-		set, err := s.compile(row)
+	for version, source := range sources {
+		set, err := s.compile(version, source)
 		if err == nil {
-			loaded[row.Version] = loadedSet{set: set}
+			loaded[version] = loadedSet{set: set}
 			continue
 		}
-		cause, err := s.notUnderstood(ctx, queries, row.Version, err)
+		cause, err := s.notUnderstood(ctx, queries, version, err)
 		if err != nil {
 			return nil, err
 		}
-		loaded[row.Version] = loadedSet{err: cause}
+		loaded[version] = loadedSet{err: cause}
 	}
 	return loaded, nil
 }
 
 // compile checks a stored set and caches it.
-func (s *sets) compile(row db.RuleSetSourcesRow) (*rule.Set, error) {
-	set, err := rule.Load([]byte(row.Source), s.known)
+func (s *sets) compile(version int32, source string) (*rule.Set, error) {
+	set, err := rule.Load([]byte(source), s.known)
 	if err != nil {
 		return nil, err
 	}
 	if len(s.compiled) >= maxSets {
 		clear(s.compiled)
 	}
-	s.compiled[row.Version] = set
-	if s.reported == row.Version {
+	s.compiled[version] = set
+	if s.reported == version {
 		s.reported = 0
 	}
 	return set, nil
@@ -218,10 +155,10 @@ func (s *sets) superseded(ctx context.Context, queries *db.Queries, version int3
 	if newest.Version <= version || s.compiled[newest.Version] != nil {
 		return newest.Version > version, nil
 	}
-	rows, err := queries.RuleSetSources(ctx, []int32{newest.Version})
-	if err != nil || len(rows) == 0 {
+	sources, err := versionset.Rules.Sources(ctx, queries, []int32{newest.Version})
+	if err != nil {
 		return false, err
 	}
-	_, err = s.compile(rows[0])
+	_, err = s.compile(newest.Version, sources[newest.Version])
 	return err == nil, nil
 }

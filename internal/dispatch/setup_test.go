@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-var known = rule.Known{Channels: []string{"email", "push", "sms", "whatsapp"}}
+var known = dispatch.Known{Known: rule.Known{Channels: []string{"email", "push", "sms", "whatsapp"}}}
 
 // bundle is a clinic with a planner. email, push and sms are configured.
 type bundle struct {
@@ -54,7 +54,7 @@ func (b *bundle) newPlanner(change ...func(*dispatch.Config)) *dispatch.Planner 
 	logger := slog.New(slog.NewJSONHandler(b.log, nil))
 	client, err := river.NewClient(riverpgxv5.New(b.Worker), &river.Config{Schema: "river", Logger: logger})
 	require.NoError(b.tb, err)
-	cfg := dispatch.Config{River: client, Known: known, Channels: care.BuiltinChannels.Named("email", "push", "sms"), Logger: logger}
+	cfg := dispatch.Config{River: client, Known: known.Known, Channels: care.BuiltinChannels.Named("email", "push", "sms"), Logger: logger}
 	for _, c := range change {
 		c(&cfg)
 	}

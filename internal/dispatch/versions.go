@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
+	"carewire/internal/versionset"
 )
 
 // RuleSet is a published version of the rules.
@@ -38,31 +36,34 @@ type RuleSet struct {
 // Current returns the newest rule set, with its source: the one in force once the planner has
 // reached it. The error before the first publication is care.NotFound.
 func Current(ctx context.Context, conn db.DBTX) (RuleSet, error) {
-	newest, err := Versions(ctx, conn, 0, 1)
+	v, err := versionset.Rules.Newest(ctx, conn)
 	if err != nil {
 		return RuleSet{}, err
 	}
-	if len(newest) == 0 {
-		return RuleSet{}, care.Errorf(care.NotFound, "no rule set was published yet")
-	}
-	return AtVersion(ctx, conn, newest[0].Version)
+	return withFailures(ctx, conn, v)
 }
 
 // AtVersion returns one rule set, with its source. The error for a version that was not published
 // is care.NotFound.
 func AtVersion(ctx context.Context, conn db.DBTX, version int32) (RuleSet, error) {
-	row, err := db.New(conn).RuleSetGet(ctx, version)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return RuleSet{}, care.Errorf(care.NotFound, "there is no rule set version %d", version)
-	}
+	v, err := versionset.Rules.Get(ctx, conn, version)
 	if err != nil {
-		return RuleSet{}, fmt.Errorf("read rule set: %w", postgres.Translate(err))
+		return RuleSet{}, err
 	}
-	failed, err := FailedConditions(ctx, conn, version)
-	set := RuleSet{
-		Version: row.Version, Note: row.Note, PublishedBy: row.PublishedBy, PublishedAt: row.PublishedAt.UTC(), Position: row.Position,
-		Source: row.Source, FailedConditions: failed,
+	return withFailures(ctx, conn, v)
+}
+
+func ruleSet(v versionset.Version) RuleSet {
+	return RuleSet{
+		Version: v.Version, Note: v.Note, PublishedBy: v.PublishedBy, PublishedAt: v.PublishedAt, Position: v.Position, Source: v.Source,
 	}
+}
+
+// withFailures adds the failed conditions of a version.
+func withFailures(ctx context.Context, conn db.DBTX, v versionset.Version) (RuleSet, error) {
+	failed, err := FailedConditions(ctx, conn, v.Version)
+	set := ruleSet(v)
+	set.FailedConditions = failed
 	for _, f := range failed {
 		set.ConditionFailures += f.Failures
 	}
@@ -72,17 +73,13 @@ func AtVersion(ctx context.Context, conn db.DBTX, version int32) (RuleSet, error
 // Versions returns the published rule sets below a version (0: all), newest first, at most limit of
 // them.
 func Versions(ctx context.Context, conn db.DBTX, before, limit int32) ([]RuleSet, error) {
-	if before == 0 {
-		before = math.MaxInt32
-	}
-	rows, err := db.New(conn).RuleSetList(ctx, db.RuleSetListParams{BeforeVersion: before, MaxRows: limit})
+	all, err := versionset.Rules.List(ctx, conn, before, limit)
 	if err != nil {
-		return nil, postgres.Translate(fmt.Errorf("list rule sets: %w", err))
+		return nil, err
 	}
-	versions, numbers := make([]RuleSet, len(rows)), make([]int32, len(rows))
-	for i, row := range rows {
-		numbers[i] = row.Version
-		versions[i] = RuleSet{Version: row.Version, Note: row.Note, PublishedBy: row.PublishedBy, PublishedAt: row.PublishedAt.UTC(), Position: row.Position}
+	versions, numbers := make([]RuleSet, len(all)), make([]int32, len(all))
+	for i, v := range all {
+		numbers[i], versions[i] = v.Version, ruleSet(v)
 	}
 	totals, err := db.New(conn).RuleFailureTotals(ctx, numbers)
 	if err != nil {
@@ -99,13 +96,10 @@ func Versions(ctx context.Context, conn db.DBTX, before, limit int32) ([]RuleSet
 // default note contains the earlier version. The error for a version that was not published is
 // care.NotFound; a source that no longer passes the checks of this binary fails as in Publish. If
 // the source equals the newest version's, Rollback changes nothing and returns that version.
-func Rollback(ctx context.Context, writer *outbox.Writer, cmd care.Command, version int32, note string, known rule.Known) (int32, error) {
-	old, err := AtVersion(ctx, writer.Pool(), version)
+func Rollback(ctx context.Context, writer *outbox.Writer, cmd care.Command, version int32, note string, known Known) (int32, error) {
+	old, note, err := versionset.Rules.Rollback(ctx, writer.Pool(), version, note)
 	if err != nil {
 		return 0, err
-	}
-	if note == "" {
-		note = fmt.Sprintf("back to version %d", version)
 	}
 	published, err := Publish(ctx, writer, cmd, []byte(old.Source), note, known)
 	if mistakes, ok := errors.AsType[rule.Errors](err); ok {
@@ -118,7 +112,18 @@ func Rollback(ctx context.Context, writer *outbox.Writer, cmd care.Command, vers
 
 // Check returns the number of rules in a source, and stores nothing. The error for mistakes is that
 // of Publish.
-func Check(src []byte, known rule.Known) (int, error) {
+func Check(ctx context.Context, conn db.DBTX, src []byte, known Known) (int, error) {
+	if known.Templates != nil {
+		templates, err := known.Templates.Newest(ctx, conn)
+		if err != nil {
+			return 0, err
+		}
+		known.Template = templates.Has
+	}
+	return checkRules(src, known.Known)
+}
+
+func checkRules(src []byte, known rule.Known) (int, error) {
 	set, err := rule.Parse(src, known)
 	if mistakes, ok := errors.AsType[rule.Errors](err); ok {
 		return 0, invalidRules(mistakes)
@@ -145,19 +150,11 @@ type Difference struct {
 // Compare returns the differences between two versions; 0 is the newest. The error for a version
 // that was not published is care.NotFound.
 func Compare(ctx context.Context, conn db.DBTX, from, to int32) (Difference, error) {
-	var sets [2]RuleSet
-	for i, version := range []int32{from, to} {
-		var err error
-		if version == 0 {
-			sets[i], err = Current(ctx, conn)
-		} else {
-			sets[i], err = AtVersion(ctx, conn, version)
-		}
-		if err != nil {
-			return Difference{}, err
-		}
+	a, b, err := versionset.Rules.Pair(ctx, conn, from, to)
+	if err != nil {
+		return Difference{}, err
 	}
-	return difference(sets[0], sets[1])
+	return difference(a, b)
 }
 
 // noRules is the set before the first version.
@@ -167,25 +164,15 @@ const noRules = "rules: []\n"
 // before. The error for a version that was not published is care.NotFound. The first version is
 // compared with an empty set, version 0.
 func CompareWithPrevious(ctx context.Context, conn db.DBTX, version int32) (Difference, error) {
-	get := func() (RuleSet, error) { return AtVersion(ctx, conn, version) }
-	if version == 0 {
-		get = func() (RuleSet, error) { return Current(ctx, conn) }
-	}
-	to, err := get()
+	from, to, err := versionset.Rules.PairWithPrevious(ctx, conn, version, noRules)
 	if err != nil {
 		return Difference{}, err
-	}
-	from := RuleSet{Source: noRules}
-	if to.Version > 1 {
-		if from, err = AtVersion(ctx, conn, to.Version-1); err != nil {
-			return Difference{}, err
-		}
 	}
 	return difference(from, to)
 }
 
-func difference(from, to RuleSet) (Difference, error) {
-	name := func(s RuleSet) string { return fmt.Sprintf("version %d", s.Version) }
+func difference(from, to versionset.Version) (Difference, error) {
+	name := func(s versionset.Version) string { return fmt.Sprintf("version %d", s.Version) }
 	c, err := rule.Compare(name(from), name(to), []byte(from.Source), []byte(to.Source))
 	d := Difference{From: from.Version, To: to.Version, Text: c.Text, Added: c.Added, Removed: c.Removed, Changed: c.Changed}
 	if err != nil {

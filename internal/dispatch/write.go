@@ -96,6 +96,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Reasons = append(rows.Reasons, d.reason)
 			rows.Rules = append(rows.Rules, d.match.Rule.Name)
 			rows.Templates = append(rows.Templates, d.match.Template)
+			rows.TemplateVersions = append(rows.TemplateVersions, n.templates)
 			rows.Priorities = append(rows.Priorities, string(d.match.Rule.Priority))
 			rows.Fallbacks = append(rows.Fallbacks, strings.Join(d.fallback, ","))
 			rows.Unverified = append(rows.Unverified, d.match.Rule.Unverified)

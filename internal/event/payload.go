@@ -199,6 +199,17 @@ type RulesPublished struct {
 	Version int32 `json:"version" doc:"The version of the rule set." example:"2"`
 }
 
+// TemplatesPublished is the data of templates.published: the version is in force from this event's
+// position.
+type TemplatesPublished struct {
+	Version int32 `json:"version" doc:"The version of the template set." example:"2"`
+}
+
+// ClinicBrand is the data of clinic.brand_changed. The brand is available over the REST API.
+type ClinicBrand struct {
+	ClinicID uuid.UUID `json:"clinicId" doc:"The clinic."`
+}
+
 // Redriven is the data of ledger.redriven: the event's actor retried a dead letter. Follower and
 // Position are set for an event that a follower had skipped, OutboxID for an outbox row that the
 // ledger had rejected.
@@ -213,26 +224,28 @@ type Redriven struct {
 	OutboxID int64     `json:"outboxId,omitempty" doc:"The id of the outbox row that the ledger rejected."`
 }
 
-func (Record) payload()         {}
-func (User) payload()           {}
-func (Merge) payload()          {}
-func (SignIn) payload()         {}
-func (Clinic) payload()         {}
-func (AccountsListed) payload() {}
-func (Membership) payload()     {}
-func (CareTeam) payload()       {}
-func (Invitation) payload()     {}
-func (InvitationOf) payload()   {}
-func (Verification) payload()   {}
-func (Contact) payload()        {}
-func (Device) payload()         {}
-func (Appointment) payload()    {}
-func (DoctorHours) payload()    {}
-func (CriticalLimits) payload() {}
-func (Billing) payload()        {}
-func (Notification) payload()   {}
-func (Delivery) payload()       {}
-func (ServiceAccount) payload() {}
-func (ClinicSettings) payload() {}
-func (RulesPublished) payload() {}
-func (Redriven) payload()       {}
+func (Record) payload()             {}
+func (User) payload()               {}
+func (Merge) payload()              {}
+func (SignIn) payload()             {}
+func (Clinic) payload()             {}
+func (AccountsListed) payload()     {}
+func (Membership) payload()         {}
+func (CareTeam) payload()           {}
+func (Invitation) payload()         {}
+func (InvitationOf) payload()       {}
+func (Verification) payload()       {}
+func (Contact) payload()            {}
+func (Device) payload()             {}
+func (Appointment) payload()        {}
+func (DoctorHours) payload()        {}
+func (CriticalLimits) payload()     {}
+func (Billing) payload()            {}
+func (Notification) payload()       {}
+func (Delivery) payload()           {}
+func (ServiceAccount) payload()     {}
+func (ClinicSettings) payload()     {}
+func (RulesPublished) payload()     {}
+func (TemplatesPublished) payload() {}
+func (ClinicBrand) payload()        {}
+func (Redriven) payload()           {}

@@ -132,11 +132,14 @@ func exampleSubject(typ string) string {
 		field = "visitType"
 	case "clinic":
 		kind, field = "clinic_settings", "clinic"
-		if rest == "critical_limits_changed" {
+		switch rest {
+		case "critical_limits_changed":
 			kind = "critical_limits"
+		case "brand_changed":
+			kind = "clinic_brand"
 		}
-	case "rules":
-		return "rules/live"
+	case "rules", "templates":
+		return kind + "/live"
 	}
 	return kind + "/" + exampleID(field+"Id").String()
 }

@@ -108,6 +108,9 @@ func (s *Server) RenderPage(c *echo.Context, status int, p layout.Page) error {
 	if len(p.Scripts) > 0 {
 		policy = layout.ScriptPolicy
 	}
+	if p.Frames {
+		policy += "; frame-src 'self'"
+	}
 	c.Response().Header().Set("Content-Security-Policy", policy)
 	c.Response().Header().Add("Vary", "Cookie")
 	return c.HTMLBlob(status, text)

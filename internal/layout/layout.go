@@ -78,6 +78,8 @@ type Page struct {
 	Scripts, Styles []string
 	// Main is the content of the page, beginning with its only h1.
 	Main template.HTML
+	// Frames allows the page to frame other pages of the service.
+	Frames bool
 }
 
 // Render returns the page as HTML.

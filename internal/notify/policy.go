@@ -44,6 +44,9 @@ const (
 	// throttledMax is how long a message may be throttled without using up attempts. After that a
 	// throttled call uses one, so that the delivery ends.
 	throttledMax = 24 * time.Hour
+	// templateDelay is the wait of a message that has no template set which this binary understands: an
+	// operator fixes the set, or a worker of another release takes the message.
+	templateDelay = 20 * time.Second
 	// drainSnooze is how long a job stays away that this process released because it is about to
 	// stop: another takes it.
 	drainSnooze = time.Second

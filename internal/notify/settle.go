@@ -77,7 +77,7 @@ var predecessors = map[string]string{
 // settlement returns the row's change and the events of a result.
 func (a *attempt) settlement(e result) settlement {
 	s := settlement{
-		delivery: a.delivery(), run: a.run, unused: e.outcome == OutcomeThrottled, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
+		delivery: a.delivery(), run: a.run, unused: e.outcome == OutcomeThrottled || e.outcome == OutcomeHeld, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
 	}
 	switch e.outcome {
 	case OutcomeSent:

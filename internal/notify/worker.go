@@ -34,8 +34,9 @@ type Config struct {
 	// Known describes every channel that a delivery can be on, configured or not; nil means
 	// care.BuiltinChannels.
 	Known care.Channels
-	// Templates are the texts of the messages; nil means template.Default.
-	Templates *template.Set
+	// Templates provides the texts of the messages by their version; nil means template.Default for
+	// every version.
+	Templates TemplateSource
 	// IssueSecret returns the secret for a message about the subject, on the channel to the
 	// recipient, which is stored nowhere else: the token of an invitation, or a code; both empty if
 	// there is none. Nil disables secrets.
@@ -56,6 +57,17 @@ type Config struct {
 	AttemptTimeout time.Duration
 }
 
+// TemplateSource provides the template set of a version; version 0 is the set in the binary. It is
+// implemented by templateset.Source.
+type TemplateSource interface {
+	TemplateSet(ctx context.Context, version int32) (*template.Set, error)
+}
+
+// oneSet is a TemplateSource with one set for every version.
+type oneSet struct{ *template.Set }
+
+func (s oneSet) TemplateSet(context.Context, int32) (*template.Set, error) { return s.Set, nil }
+
 // Outcome is the outcome of an attempt.
 type Outcome string
 
@@ -68,7 +80,7 @@ const (
 	OutcomeUncertain  Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
 	OutcomeRetried    Outcome = "retried"    // It will be tried again.
 	OutcomeThrottled  Outcome = "throttled"  // It will be sent again without using up an attempt, as the provider is called too often.
-	OutcomeHeld       Outcome = "held"       // It waits for the provider's breaker; nothing was tried.
+	OutcomeHeld       Outcome = "held"       // It waits for the provider's breaker or for its template set; nothing was tried.
 	OutcomeRepeated   Outcome = "repeated"   // The delivery was settled before.
 )
 
@@ -127,10 +139,11 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
 	}
 	if cfg.Templates == nil {
-		var err error
-		if cfg.Templates, err = template.Default(cfg.Known...); err != nil {
+		set, err := template.Default(cfg.Known...)
+		if err != nil {
 			return nil, err
 		}
+		cfg.Templates = oneSet{set}
 	}
 	return &Worker{
 		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), settler: newSettler(cfg.Pool, cfg.Wake),
@@ -279,12 +292,17 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	case a.Contact == "none", a.kind.Address == care.AddressDevices && len(a.DeviceIds) == 0:
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "no_address"}
 	}
+	templates, unsent := w.templates(ctx, a)
+	if unsent != nil {
+		return Message{}, unsent
+	}
 	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
-	data := template.DataFor(a.EventType, a.Priority, link, w.cfg.AppName)
+	data := template.DataFor(a.EventType, a.Priority, link, cmp.Or(a.BrandName, w.cfg.AppName))
+	data.Brand = template.Brand{DisplayName: a.BrandName, LogoURL: a.BrandLogoUrl, Color: a.BrandColor, ReplyTo: a.BrandReplyTo}
 	if unsent := w.addSecret(ctx, a, &data); unsent != nil {
 		return Message{}, unsent
 	}
-	content, err := w.cfg.Templates.Render(a.Template, a.Channel, a.Locale, data)
+	content, err := templates.Render(a.Template, a.Channel, a.Locale, data)
 	if err != nil {
 		w.cfg.Logger.Error("message could not be rendered", "delivery_id", a.ID, "template", a.Template, "error", err.Error())
 		return Message{}, &result{outcome: OutcomeFailed, code: "template"}
@@ -292,6 +310,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	m := Message{
 		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: data.Link,
 		Subject: content.Subject, Text: content.Text, HTML: content.HTML, Title: content.Title, Body: content.Body, Rich: content.Rich,
+		SenderName: a.BrandName, ReplyTo: a.BrandReplyTo,
 		CollapseKey: a.ID.String(), Priority: a.Priority, TTL: messageTTL(a.Priority), PossibleDuplicate: a.PossibleDuplicate,
 	}
 	switch a.kind.Address {
@@ -305,6 +324,23 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 		m.Devices = append(m.Devices, Device{ID: id, Token: a.DeviceTokens[i], Platform: a.DevicePlatforms[i]})
 	}
 	return m, nil
+}
+
+// templates returns the template set of the delivery's version. Without it, the message is held: it
+// is never sent with other words, and it uses up no attempt.
+func (w *Worker) templates(ctx context.Context, a *attempt) (*template.Set, *result) {
+	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
+	defer cancel()
+	set, err := w.cfg.Templates.TemplateSet(ctx, a.TemplateVersion)
+	if err == nil {
+		return set, nil
+	}
+	code := "database"
+	if care.CodeOf(err) == care.Unavailable {
+		code = "template_version"
+	}
+	w.cfg.Logger.ErrorContext(ctx, "message held: its template set is not available", "delivery_id", a.ID, "template_version", a.TemplateVersion, "error", postgres.SafeError(err))
+	return nil, &result{outcome: OutcomeHeld, code: code}
 }
 
 // secretRequired lists the templates whose messages carry a secret, and whether the message is
@@ -420,6 +456,8 @@ func (w *Worker) settle(ctx context.Context, a *attempt, e result) error {
 	case e.outcome == OutcomeThrottled:
 		// Also if it was not settled: an unconfirmed commit may have succeeded.
 		return river.JobSnooze(max(e.retryAfter+jitter(throttledDelay)/4, jitter(throttledDelay)))
+	case e.outcome == OutcomeHeld:
+		return river.JobSnooze(jitter(templateDelay))
 	case !settled || e.outcome != OutcomeRetried:
 		return nil
 	case e.retryAfter > 0:

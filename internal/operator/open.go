@@ -22,6 +22,7 @@ import (
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/embedded"
 	"carewire/internal/rule"
+	"carewire/internal/templateset"
 )
 
 const (
@@ -74,7 +75,9 @@ func Open(cfg OpenConfig) (*Operator, error) {
 		return nil, err
 	}
 	o := &Operator{followers: FollowerNames(cfg.Listeners), channels: cfg.Channels, logger: cfg.Logger, terminal: true}
-	o.known = &lazy[rule.Known]{open: func(context.Context) (rule.Known, error) { return KnownToRules(cfg.Channels) }}
+	o.known = &lazy[dispatch.Known]{open: func(context.Context) (dispatch.Known, error) {
+		return KnownToRules(cfg.Channels, cfg.Settings.ImageHosts)
+	}}
 	o.app = &lazy[*pgxpool.Pool]{open: func(ctx context.Context) (*pgxpool.Pool, error) { return openPool(ctx, cfg.Settings, postgres.App) }}
 	o.worker = &lazy[*pgxpool.Pool]{open: func(ctx context.Context) (*pgxpool.Pool, error) { return openPool(ctx, cfg.Settings, postgres.Worker) }}
 	o.jobs = &lazy[*jobs]{open: func(ctx context.Context) (*jobs, error) { return o.openJobs(ctx, cfg) }}
@@ -107,7 +110,7 @@ func (o *Operator) openJobs(ctx context.Context, cfg OpenConfig) (*jobs, error) 
 	if err != nil {
 		return nil, err
 	}
-	planner := dispatch.New(dispatch.Config{River: client, Known: known, Channels: configured, Logger: o.logger})
+	planner := dispatch.New(dispatch.Config{River: client, Known: known.Known, Channels: configured, Logger: o.logger})
 	// The service learns of these writes from its own poll.
 	writer := outbox.NewWriter(pool, outbox.NewWaker(pool, o.logger))
 	return &jobs{writer: writer, river: client, handlers: FollowerHandlers(cfg.Listeners, planner)}, nil
@@ -147,11 +150,13 @@ func openPool(ctx context.Context, cfg config.Config, role postgres.Role) (*pgxp
 }
 
 // KnownToRules returns the channels and templates that a rule may name: all channels, configured or
-// not, and the templates in this binary.
-func KnownToRules(channels care.Channels) (rule.Known, error) {
-	templates, err := template.Default(channels...)
+// not, and the published templates, or without a database those in this binary. imageHosts are the
+// hosts of images in templates.
+func KnownToRules(channels care.Channels, imageHosts []string) (dispatch.Known, error) {
+	sets := templateset.New(template.Options{Channels: channels, ImageHosts: imageHosts})
+	builtin, err := sets.Builtin()
 	if err != nil {
-		return rule.Known{}, fmt.Errorf("load the templates: %w", err)
+		return dispatch.Known{}, fmt.Errorf("load the templates: %w", err)
 	}
-	return rule.Known{Channels: channels.Names(), Template: templates.Has}, nil
+	return dispatch.Known{Known: rule.Known{Channels: channels.Names(), Template: builtin.Has}, Templates: sets}, nil
 }

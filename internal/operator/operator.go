@@ -22,7 +22,6 @@ import (
 	"carewire/internal/ledger"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres"
-	"carewire/internal/rule"
 )
 
 // Operator performs operators' tasks on one database.
@@ -33,7 +32,7 @@ type Operator struct {
 	followers []string
 	channels  care.Channels
 	// known lists the channels and templates that a rule may name.
-	known  *lazy[rule.Known]
+	known  *lazy[dispatch.Known]
 	logger *slog.Logger
 	// terminal reports errors in one line without data, as Open describes.
 	terminal bool
@@ -63,7 +62,7 @@ type Config struct {
 	// Channels are all channels of this binary.
 	Channels care.Channels
 	// Known lists the channels and templates that a rule may name.
-	Known  rule.Known
+	Known  dispatch.Known
 	Logger *slog.Logger
 }
 
@@ -82,7 +81,7 @@ func (c Config) Validate() error {
 		return errors.New("operator: Config.Listeners is required")
 	case c.Channels == nil:
 		return errors.New("operator: Config.Channels is required")
-	case c.Known.Template == nil:
+	case c.Known.Templates == nil:
 		return errors.New("operator: Config.Known is required")
 	case c.Logger == nil:
 		return errors.New("operator: Config.Logger is required")

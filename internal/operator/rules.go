@@ -44,11 +44,11 @@ func RuleMistakes(err error) []RuleMistake {
 // CheckRules returns the number of rules in a rule file, or every error in it with its line. channels
 // are those that a rule may name. It needs no database.
 func CheckRules(channels care.Channels, file string, src []byte) (int, error) {
-	known, err := KnownToRules(channels)
+	known, err := KnownToRules(channels, nil)
 	if err != nil {
 		return 0, err
 	}
-	set, err := rule.Parse(src, known)
+	set, err := rule.Parse(src, known.Known)
 	if err != nil {
 		return 0, inFile(file, err)
 	}

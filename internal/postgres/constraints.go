@@ -100,6 +100,8 @@ var constraints = map[string]meaning{
 	"refunds_clinic_reference_key":    {care.Conflict, "reference", "belongs to another refund"},
 	"credit_notes_number_key":         {care.Conflict, "number", "the clinic already has a credit note with this number"},
 	"payments_credit":                 {care.Conflict, "amountMinor", "must be at most the patient's credit at the clinic"},
+	"template_sets_pkey":              {care.Conflict, "", "another request published templates at the same time; try again"},
+	"clinic_brands_pkey":              {care.Conflict, "", "another request changed the clinic's brand at the same time; read it again"},
 	"rule_sets_pkey":                  {care.Conflict, "", "another request published rules at the same time; try again"},
 	"service_accounts_pkey":           {care.Conflict, "id", "a service account with this id already exists"},
 	"service_accounts_clinic_id_fkey": {care.Invalid, "clinicId", "unknown clinic"},

@@ -3,15 +3,12 @@ package rule
 import (
 	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/pmezard/go-difflib/difflib"
-)
 
-// contextLines is the number of unchanged lines around each change, as in diff -u.
-const contextLines = 3
+	"carewire/internal/textdiff"
+)
 
 // Comparison describes the differences between two rule sets.
 type Comparison struct {
@@ -29,11 +26,8 @@ type Comparison struct {
 func Compare(fromName, toName string, from, to []byte) (Comparison, error) {
 	c := Comparison{Added: []string{}, Removed: []string{}, Changed: []string{}}
 	var err error
-	c.Text, err = difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: lines(from), B: lines(to), FromFile: fromName, ToFile: toName, Context: contextLines,
-	})
-	if err != nil {
-		return c, fmt.Errorf("compare rule sets: %w", err)
+	if c.Text, err = textdiff.Unified(fromName, toName, from, to); err != nil {
+		return c, err
 	}
 	before, err := written(fromName, from)
 	if err != nil {
@@ -57,18 +51,6 @@ func Compare(fromName, toName string, from, to []byte) (Comparison, error) {
 		}
 	}
 	return c, nil
-}
-
-// lines returns the lines of a source, each with a line end, also the last: a missing one at the
-// end of a file is no difference.
-func lines(src []byte) []string {
-	all := strings.SplitAfter(string(src), "\n")
-	last := len(all) - 1
-	if all[last] == "" {
-		return all[:last]
-	}
-	all[last] += "\n"
-	return all
 }
 
 // writtenSet holds the unchecked rules of a source by name.

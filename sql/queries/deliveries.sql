@@ -70,6 +70,7 @@ SELECT
     before.channel,
     before.priority,
     before.template,
+    before.template_version,
     before.fallback,
     before.correlation_id,
     before.traceparent,
@@ -82,6 +83,10 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
+    coalesce(brand.display_name, '')::text AS brand_name,
+    coalesce(brand.logo_url, '')::text AS brand_logo_url,
+    coalesce(brand.color, '')::text AS brand_color,
+    coalesce(brand.reply_to, '')::text AS brand_reply_to,
     coalesce(user_address(u, before.address_kind), '')::text AS address,
     user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
@@ -104,6 +109,7 @@ SELECT
 FROM before
 JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
+LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id
 LEFT JOIN claimed ON claimed.id = before.id;
 
 -- name: DeliverySettle :many
@@ -201,8 +207,8 @@ FROM settled;
 -- there is no address, or none that the rule allows, if the person disabled the channel (which is
 -- ignored for critical messages), or if they already have the event on that channel. It is a
 -- possible duplicate if the original may have arrived.
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
-    fallback, unverified, possible_duplicate, correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
+    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent)
 SELECT
     @id,
     d.event_position,
@@ -214,6 +220,7 @@ SELECT
     @reason::text,
     d.rule,
     d.template,
+    d.template_version,
     d.priority,
     @fallback::text[],
     d.unverified,

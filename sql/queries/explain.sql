@@ -25,7 +25,14 @@ SELECT
         WHERE p.position < e.position
         ORDER BY p.position DESC
         LIMIT 1
-    ), 0)::integer AS rule_version
+    ), 0)::integer AS rule_version,
+    coalesce((
+        SELECT p.version
+        FROM template_publications AS p
+        WHERE p.position < e.position
+        ORDER BY p.position DESC
+        LIMIT 1
+    ), 0)::integer AS template_version
 FROM events AS e
 WHERE e.event_id = @event_id;
 

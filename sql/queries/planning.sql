@@ -100,8 +100,8 @@ RETURNING id;
 
 -- name: DeliveryPlan :many
 -- Returns the ids of the new rows. A row's fallback channels are joined by commas.
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
-    fallback, unverified, correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
+    priority, fallback, unverified, correlation_id, traceparent)
 SELECT
     unnest(@ids::uuid[]),
     unnest(@event_positions::bigint[]),
@@ -113,6 +113,7 @@ SELECT
     unnest(@reasons::text[]),
     unnest(@rules::text[]),
     unnest(@templates::text[]),
+    unnest(@template_versions::integer[]),
     unnest(@priorities::text[]),
     string_to_array(unnest(@fallbacks::text[]), ','),
     unnest(@unverified::boolean[]),

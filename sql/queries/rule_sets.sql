@@ -1,6 +1,7 @@
 -- name: RuleSetLock :exec
--- Serializes publishers until the transaction ends: versions and the events that announce them have
--- the same order.
+-- Serializes the publishers of rules and of templates until the transaction ends: versions and the
+-- events that announce them have the same order, and each set is checked against the newest of the
+-- other kind.
 SELECT pg_advisory_xact_lock(hashtextextended('carewire.rule_sets', 0));
 
 -- name: RuleSetCurrent :one

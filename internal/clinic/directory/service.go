@@ -25,6 +25,8 @@ type Service struct {
 	preferable []string
 	// limitKey is the key of the hashes in verification_limits.
 	limitKey []byte
+	// imageHosts are the hosts of logos.
+	imageHosts []string
 }
 
 // New returns a directory on the writer's database. channels are the channels for verification

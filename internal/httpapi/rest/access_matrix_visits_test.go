@@ -16,6 +16,7 @@ import (
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
+	"carewire/internal/notify/template"
 )
 
 // fill makes what lists could show: things about each clinic's patient and about another patient, and the people.
@@ -406,6 +407,10 @@ func (w *walk) visitClinics(all map[string]func() visit) {
 	all["set-clinic-settings"] = func() visit {
 		return visit{path: path + "/settings", body: map[string]any{"criticalHoldMinutes": 0, "appointmentMaxMinutes": 60}, on: clinic}
 	}
+	all["get-clinic-brand"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/brand", nil) }
+	all["set-clinic-brand"] = func() visit {
+		return visit{path: path + "/brand", body: map[string]any{"displayName": "Your care team", "logoUrl": "", "color": "#0b5c6b", "replyTo": ""}, on: clinic}
+	}
 	all["grant-role"] = func() visit {
 		return visit{path: path + "/members", body: map[string]any{"userId": w.bystander("nurse"), "role": "doctor"}, on: clinic}
 	}
@@ -529,6 +534,20 @@ func (w *walk) visitPlatform(all map[string]func() visit) {
 	all["list-rule-sets"], all["check-rules"], all["publish-rules"] = to("/api/rules", nil), to("/api/rules/check", rules), to("/api/rules", rules)
 	all["get-current-rules"], all["get-rule-set"] = published("/api/rules/current", nil), published("/api/rules/1", nil)
 	all["diff-rule-sets"], all["roll-back-rules"] = published("/api/rules/diff?from=1", nil), published("/api/rules/1/rollback", map[string]any{})
+	templates := map[string]any{"source": string(template.Source())}
+	edited := func(path string, body any) func() visit {
+		return func() visit {
+			w.must(operator, http.MethodPost, "/api/templates", templates)
+			return visit{path: path, body: body}
+		}
+	}
+	shown := map[string]any{"template": "account", "type": "user.created"}
+	all["list-template-sets"], all["check-templates"], all["publish-templates"] = to("/api/templates", nil), to("/api/templates/check", templates), to("/api/templates", templates)
+	all["get-current-templates"], all["get-template-set"] = edited("/api/templates/current", nil), edited("/api/templates/1", nil)
+	all["diff-template-sets"], all["roll-back-templates"] = edited("/api/templates/diff?from=1", nil), edited("/api/templates/1/rollback", map[string]any{})
+	all["preview-templates"] = to("/api/templates/preview", shown)
+	all["GET /admin/templates/preview"] = to("/admin/templates/preview", nil)
+	all["GET /admin/templates/preview/email"] = to("/admin/templates/preview/email?template=account&type=user.created", nil)
 	all["list-followers"], all["list-deliveries"], all["list-rejected"] = to("/api/followers", nil), to("/api/deliveries", nil), to("/api/outbox/rejected", nil)
 	follower := func(path string) func() visit {
 		return func() visit {

@@ -46,6 +46,7 @@ func registerClinics(api *httpapi.Server, dir *directory.Service) {
 	})
 	registerClinicWrites(api, dir)
 	registerClinicSettings(api, dir)
+	registerClinicBrand(api, dir)
 	registerMembers(api, dir)
 	registerCareTeams(api, dir)
 }

@@ -41,7 +41,7 @@ func dispatching(t *testing.T) *dispatcher {
 	d.client, err = river.NewClient(riverpgxv5.New(d.db.Worker), &river.Config{Schema: notify.Schema, Logger: silent})
 	require.NoError(t, err)
 	planner := dispatch.New(dispatch.Config{
-		River: d.client, Known: d.cfg.Services.Rules, Channels: care.BuiltinChannels.Named("email", "push"), Logger: silent, Unreached: func() { d.unreached++ },
+		River: d.client, Known: d.cfg.Services.Rules.Known, Channels: care.BuiltinChannels.Named("email", "push"), Logger: silent, Unreached: func() { d.unreached++ },
 	})
 	d.sequencer = ledger.NewSequencer(ledger.SequencerConfig{Pool: d.db.Worker, Logger: silent})
 	d.follower = ledger.NewFollower(ledger.FollowerConfig{Name: dispatch.Follower, Pool: d.db.Worker, Handler: planner, Logger: silent})

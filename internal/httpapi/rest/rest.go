@@ -15,11 +15,12 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/clinic/intake"
+	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
 	"carewire/internal/notify"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
-	"carewire/internal/rule"
+	"carewire/internal/templateset"
 )
 
 // Services are the services that the resources call. All but Hub and Rules are required.
@@ -34,8 +35,10 @@ type Services struct {
 	Writer *outbox.Writer
 	// Operations are the operations of operators that need more than the API's own database role.
 	Operations Operations
-	// Rules are the names that a rule set may use.
-	Rules rule.Known
+	// Rules is what a rule set is checked against.
+	Rules dispatch.Known
+	// Templates are the template sets.
+	Templates *templateset.Sets
 	// Hub serves sockets; without it GET /api/socket answers 503.
 	Hub *realtime.Hub
 }
@@ -55,6 +58,7 @@ func (s Services) Validate() error {
 		{"Audit", s.Audit != nil},
 		{"Writer", s.Writer != nil},
 		{"Operations", s.Operations != nil},
+		{"Templates", s.Templates != nil},
 	} {
 		if !service.set {
 			missing = append(missing, service.name)
@@ -86,6 +90,7 @@ func Register(api *httpapi.Server, s Services) error {
 	registerNotifications(api, notify.NewInbox(s.Writer))
 	registerExplain(api, s.Writer)
 	registerRules(api, s.Writer, s.Rules)
+	registerTemplates(api, s.Writer, s.Templates)
 	registerFollowers(api, s.Writer, s.Operations)
 	registerDeliveries(api, s.Writer, s.Operations, s.Directory.Channels())
 	registerDeadLetters(api, s.Operations)

@@ -9,7 +9,6 @@ import (
 	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
 	"carewire/internal/outbox"
-	"carewire/internal/rule"
 )
 
 const rulesPath = "/api/rules"
@@ -45,7 +44,7 @@ type RuleCount struct {
 }
 
 // registerRules adds the routes of the notification rules.
-func registerRules(api *httpapi.Server, writer *outbox.Writer, known rule.Known) {
+func registerRules(api *httpapi.Server, writer *outbox.Writer, known dispatch.Known) {
 	registerRuleReads(api, writer)
 	registerRuleDiff(api, writer)
 	registerRuleWrites(api, writer, known)
@@ -121,7 +120,7 @@ func registerRuleDiff(api *httpapi.Server, writer *outbox.Writer) {
 	})
 }
 
-func registerRuleWrites(api *httpapi.Server, writer *outbox.Writer, known rule.Known) {
+func registerRuleWrites(api *httpapi.Server, writer *outbox.Writer, known dispatch.Known) {
 	type checkInput struct{ Body RuleSource }
 	type checkOutput struct{ Body RuleCount }
 	httpapi.Register(api, httpapi.Operation{
@@ -132,8 +131,8 @@ func registerRuleWrites(api *httpapi.Server, writer *outbox.Writer, known rule.K
 		Description: "Returns the number of rules in a source, or 422 with every mistake in it, " +
 			"each with its line. It stores nothing.",
 		Refusals: []care.Code{care.Forbidden},
-	}, func(_ context.Context, in *checkInput) (*checkOutput, error) {
-		n, err := dispatch.Check([]byte(in.Body.Source), known)
+	}, func(ctx context.Context, in *checkInput) (*checkOutput, error) {
+		n, err := dispatch.Check(ctx, writer.Pool(), []byte(in.Body.Source), known)
 		return &checkOutput{RuleCount{n}}, err
 	})
 

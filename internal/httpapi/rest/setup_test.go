@@ -29,14 +29,17 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/intake"
+	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
 	"carewire/internal/httpapi/problem"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/httpapi/web"
 	"carewire/internal/notify"
+	"carewire/internal/notify/template"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 	"carewire/internal/rule"
+	"carewire/internal/templateset"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
@@ -126,7 +129,8 @@ func setup(tb testing.TB, change ...func(*config)) *bundle {
 	tb.Helper()
 	b := &bundle{t: tb, db: postgrestest.New(tb), ids: map[string]uuid.UUID{}, tokens: map[string]string{}, log: &bytes.Buffer{}, clock: &atomic.Pointer[time.Time]{}}
 	writer := outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler)))
-	dir := directory.New(writer, "email")
+	dir := directory.New(writer, "email").WithImageHosts([]string{"img.example.org"})
+	templates := templateset.New(template.Options{ImageHosts: []string{"img.example.org"}})
 	b.seed(dir)
 	var err error
 	b.issuer, err = auth.NewDemoIssuer(filepath.Join(tb.TempDir(), "key.pem"), audience)
@@ -142,9 +146,9 @@ func setup(tb testing.TB, change ...func(*config)) *bundle {
 		},
 		Services: rest.Services{
 			Directory: dir, Appointments: appointment.New(writer, appointment.WithClock(b.now)), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
-			Rules: rule.Known{Channels: care.BuiltinChannels.Names()}, Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
+			Rules: dispatch.Known{Known: rule.Known{Channels: care.BuiltinChannels.Names()}}, Templates: templates, Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
 		},
-		Pages: web.Config{Directory: dir, Inbox: notify.NewInbox(writer), Chat: chat.New(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
+		Pages: web.Config{Templates: templates, Writer: writer, Directory: dir, Inbox: notify.NewInbox(writer), Chat: chat.New(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
 	}
 	for _, c := range change {
 		c(&b.cfg)

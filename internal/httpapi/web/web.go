@@ -22,7 +22,9 @@ import (
 	"carewire/internal/httpapi"
 	"carewire/internal/layout"
 	"carewire/internal/notify"
+	"carewire/internal/outbox"
 	"carewire/internal/realtime"
+	"carewire/internal/templateset"
 )
 
 // minCookieKey is the shortest CookieKey: as long as the AES-256 key that is derived from it.
@@ -49,6 +51,9 @@ type Config struct {
 	CookieKey []byte
 	// Sandbox serves the messages that providers would have sent, or is nil.
 	Sandbox http.Handler
+	// Templates and Writer serve previews of templates; without them there is no such page.
+	Templates *templateset.Sets
+	Writer    *outbox.Writer
 	// Dashboard is River's web UI, or nil.
 	Dashboard http.Handler
 }
@@ -99,6 +104,7 @@ func Register(api *httpapi.Server, cfg Config) error {
 	p.addHeaderLinks()
 	p.addDashboard()
 	p.addSandbox()
+	p.addTemplatePreview()
 	api.Handle(http.MethodGet, "/", httpapi.Access{Public: true}, p.landing)
 	return nil
 }

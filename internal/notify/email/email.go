@@ -78,7 +78,7 @@ func (s *Sender) Notify(ctx context.Context, m notify.Message) (notify.Receipt, 
 
 func (s *Sender) input(m notify.Message) *sesv2.SendEmailInput {
 	in := &sesv2.SendEmailInput{
-		FromEmailAddress: &s.cfg.From,
+		FromEmailAddress: aws.String(notify.EmailSender(s.cfg.From, m.SenderName)),
 		// One recipient a message: a complaint names everybody at the domain.
 		Destination: &types.Destination{ToAddresses: []string{m.Email}},
 		Content: &types.EmailContent{Simple: &types.Message{
@@ -87,6 +87,9 @@ func (s *Sender) input(m notify.Message) *sesv2.SendEmailInput {
 			Headers: headers(m),
 		}},
 		EmailTags: []types.MessageTag{{Name: aws.String("delivery_id"), Value: aws.String(m.DeliveryID.String())}},
+	}
+	if m.ReplyTo != "" {
+		in.ReplyToAddresses = []string{m.ReplyTo}
 	}
 	if s.cfg.ConfigurationSet != "" {
 		in.ConfigurationSetName = &s.cfg.ConfigurationSet

@@ -42,7 +42,10 @@ type Data struct {
 	// Code is the verification code that the message carries, or empty.
 	Code     string
 	Priority string
-	AppName  string
+	// AppName is the name of the service, or the display name of the clinic's brand.
+	AppName string
+	// Brand is the look of the clinic's messages.
+	Brand Brand
 }
 
 // Set holds the texts of every message, by name, channel and locale. It is immutable.

@@ -23,7 +23,7 @@ WITH asked AS (
         unnest((SELECT $6::uuid[])) AS run
 ), before AS (
     SELECT
-        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified,
+        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.template_version,
         asked.address_kind,
         asked.repeat_safe,
         asked.run,
@@ -71,6 +71,7 @@ SELECT
     before.channel,
     before.priority,
     before.template,
+    before.template_version,
     before.fallback,
     before.correlation_id,
     before.traceparent,
@@ -83,6 +84,10 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
+    coalesce(brand.display_name, '')::text AS brand_name,
+    coalesce(brand.logo_url, '')::text AS brand_logo_url,
+    coalesce(brand.color, '')::text AS brand_color,
+    coalesce(brand.reply_to, '')::text AS brand_reply_to,
     coalesce(user_address(u, before.address_kind), '')::text AS address,
     user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
@@ -105,6 +110,7 @@ SELECT
 FROM before
 JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
+LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id
 LEFT JOIN claimed ON claimed.id = before.id
 `
 
@@ -126,6 +132,7 @@ type DeliveryClaimRow struct {
 	Channel           string
 	Priority          string
 	Template          string
+	TemplateVersion   int32
 	Fallback          []string
 	CorrelationID     *string
 	Traceparent       *string
@@ -138,6 +145,10 @@ type DeliveryClaimRow struct {
 	ClinicID          *uuid.UUID
 	Rule              string
 	RuleVersion       int32
+	BrandName         string
+	BrandLogoUrl      string
+	BrandColor        string
+	BrandReplyTo      string
 	Address           string
 	Contact           string
 	Locale            string
@@ -187,6 +198,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.Channel,
 			&i.Priority,
 			&i.Template,
+			&i.TemplateVersion,
 			&i.Fallback,
 			&i.CorrelationID,
 			&i.Traceparent,
@@ -199,6 +211,10 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.ClinicID,
 			&i.Rule,
 			&i.RuleVersion,
+			&i.BrandName,
+			&i.BrandLogoUrl,
+			&i.BrandColor,
+			&i.BrandReplyTo,
 			&i.Address,
 			&i.Contact,
 			&i.Locale,
@@ -307,8 +323,8 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 }
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
-    fallback, unverified, possible_duplicate, correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
+    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent)
 SELECT
     $1,
     d.event_position,
@@ -320,6 +336,7 @@ SELECT
     $3::text,
     d.rule,
     d.template,
+    d.template_version,
     d.priority,
     $4::text[],
     d.unverified,
@@ -383,7 +400,7 @@ func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackPara
 }
 
 const DeliveryList = `-- name: DeliveryList :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
 FROM listed_deliveries AS l
 WHERE ($1::text = '' OR l.channel = $1)
     AND ($2::text = '' OR l.rule = $2)
@@ -444,6 +461,8 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]L
 			&i.ErrorCode,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Template,
+			&i.TemplateVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -456,7 +475,7 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]L
 }
 
 const DeliveryListInState = `-- name: DeliveryListInState :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
 FROM listed_deliveries AS l
 WHERE l.state = $1::text
     AND l.state <> 'sent'
@@ -517,6 +536,8 @@ func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInSta
 			&i.ErrorCode,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Template,
+			&i.TemplateVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -529,7 +550,7 @@ func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInSta
 }
 
 const DeliveryListOfRecipient = `-- name: DeliveryListOfRecipient :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
 FROM listed_deliveries AS l
 WHERE l.recipient_id = $1
     AND ($2::text = '' OR l.channel = $2)
@@ -591,6 +612,8 @@ func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListO
 			&i.ErrorCode,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Template,
+			&i.TemplateVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -603,7 +626,7 @@ func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListO
 }
 
 const DeliveryListOnChannel = `-- name: DeliveryListOnChannel :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
 FROM listed_deliveries AS l
 WHERE l.channel = $1::text
     AND l.channel NOT IN ('email', 'push')
@@ -664,6 +687,8 @@ func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnC
 			&i.ErrorCode,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Template,
+			&i.TemplateVersion,
 		); err != nil {
 			return nil, err
 		}

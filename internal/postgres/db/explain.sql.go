@@ -130,7 +130,14 @@ SELECT
         WHERE p.position < e.position
         ORDER BY p.position DESC
         LIMIT 1
-    ), 0)::integer AS rule_version
+    ), 0)::integer AS rule_version,
+    coalesce((
+        SELECT p.version
+        FROM template_publications AS p
+        WHERE p.position < e.position
+        ORDER BY p.position DESC
+        LIMIT 1
+    ), 0)::integer AS template_version
 FROM events AS e
 WHERE e.event_id = $2
 `
@@ -141,15 +148,16 @@ type ExplainEventParams struct {
 }
 
 type ExplainEventRow struct {
-	Position    int64
-	EventID     uuid.UUID
-	Type        string
-	Subject     string
-	Time        time.Time
-	Imported    bool
-	PlannedTo   int64
-	Failed      bool
-	RuleVersion int32
+	Position        int64
+	EventID         uuid.UUID
+	Type            string
+	Subject         string
+	Time            time.Time
+	Imported        bool
+	PlannedTo       int64
+	Failed          bool
+	RuleVersion     int32
+	TemplateVersion int32
 }
 
 // Explains the notifications of an event.
@@ -169,6 +177,7 @@ func (q *Queries) ExplainEvent(ctx context.Context, arg ExplainEventParams) (Exp
 		&i.PlannedTo,
 		&i.Failed,
 		&i.RuleVersion,
+		&i.TemplateVersion,
 	)
 	return i, err
 }

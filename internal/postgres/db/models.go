@@ -115,6 +115,7 @@ type AuditDelivery struct {
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	SentAt            *time.Time
+	TemplateVersion   int32
 }
 
 type AuditDeliveryCount struct {
@@ -266,6 +267,15 @@ type AuditSignIn struct {
 	ClientAgent   *string
 }
 
+type AuditTemplate struct {
+	Version     int32
+	InForceFrom *int64
+	Source      string
+	Note        string
+	PublishedBy string
+	PublishedAt time.Time
+}
+
 type CareTeam struct {
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
@@ -280,6 +290,17 @@ type Clinic struct {
 	CreatedAt time.Time
 	Version   int64
 	UpdatedAt *time.Time
+}
+
+type ClinicBrand struct {
+	ClinicID    uuid.UUID
+	Version     int64
+	DisplayName string
+	LogoUrl     string
+	Color       string
+	ReplyTo     string
+	UpdatedAt   time.Time
+	UpdatedBy   string
 }
 
 type ClinicSetting struct {
@@ -436,6 +457,7 @@ type Delivery struct {
 	UpdatedAt         time.Time
 	SentAt            *time.Time
 	Unverified        bool
+	TemplateVersion   int32
 }
 
 type DeliveryCount struct {
@@ -675,6 +697,8 @@ type ListedDelivery struct {
 	ErrorCode         *string
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	Template          string
+	TemplateVersion   int32
 }
 
 type MedicalRecordNumber struct {
@@ -907,6 +931,20 @@ type Sweep struct {
 	AfterTime time.Time
 	AfterID   uuid.UUID
 	UpdatedAt time.Time
+}
+
+type TemplatePublication struct {
+	Position int64
+	Version  int32
+}
+
+type TemplateSet struct {
+	Version     int32
+	Source      string
+	Checksum    []byte
+	Note        string
+	PublishedBy string
+	PublishedAt time.Time
 }
 
 type UnlinkedSignIn struct {

@@ -50,8 +50,8 @@ func (q *Queries) DecisionInsertMany(ctx context.Context, arg DecisionInsertMany
 }
 
 const DeliveryPlan = `-- name: DeliveryPlan :many
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
-    fallback, unverified, correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
+    priority, fallback, unverified, correlation_id, traceparent)
 SELECT
     unnest($1::uuid[]),
     unnest($2::bigint[]),
@@ -63,31 +63,33 @@ SELECT
     unnest($8::text[]),
     unnest($9::text[]),
     unnest($10::text[]),
-    unnest($11::text[]),
-    string_to_array(unnest($12::text[]), ','),
-    unnest($13::boolean[]),
-    nullif(unnest($14::text[]), ''),
-    nullif(unnest($15::text[]), '')
+    unnest($11::integer[]),
+    unnest($12::text[]),
+    string_to_array(unnest($13::text[]), ','),
+    unnest($14::boolean[]),
+    nullif(unnest($15::text[]), ''),
+    nullif(unnest($16::text[]), '')
 ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING id
 `
 
 type DeliveryPlanParams struct {
-	Ids             []uuid.UUID
-	EventPositions  []int64
-	NotificationIds []uuid.UUID
-	EventIds        []uuid.UUID
-	RecipientIds    []uuid.UUID
-	Channels        []string
-	States          []string
-	Reasons         []string
-	Rules           []string
-	Templates       []string
-	Priorities      []string
-	Fallbacks       []string
-	Unverified      []bool
-	CorrelationIds  []string
-	Traceparents    []string
+	Ids              []uuid.UUID
+	EventPositions   []int64
+	NotificationIds  []uuid.UUID
+	EventIds         []uuid.UUID
+	RecipientIds     []uuid.UUID
+	Channels         []string
+	States           []string
+	Reasons          []string
+	Rules            []string
+	Templates        []string
+	TemplateVersions []int32
+	Priorities       []string
+	Fallbacks        []string
+	Unverified       []bool
+	CorrelationIds   []string
+	Traceparents     []string
 }
 
 // Returns the ids of the new rows. A row's fallback channels are joined by commas.
@@ -103,6 +105,7 @@ func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]u
 		arg.Reasons,
 		arg.Rules,
 		arg.Templates,
+		arg.TemplateVersions,
 		arg.Priorities,
 		arg.Fallbacks,
 		arg.Unverified,

@@ -316,8 +316,9 @@ const RuleSetLock = `-- name: RuleSetLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended('carewire.rule_sets', 0))
 `
 
-// Serializes publishers until the transaction ends: versions and the events that announce them have
-// the same order.
+// Serializes the publishers of rules and of templates until the transaction ends: versions and the
+// events that announce them have the same order, and each set is checked against the newest of the
+// other kind.
 func (q *Queries) RuleSetLock(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, RuleSetLock)
 	return err

@@ -1,0 +1,172 @@
+package templateset
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/notify/template"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+	"carewire/internal/versionset"
+)
+
+// The example values of a preview.
+const (
+	exampleLink = "https://clinic.example/notifications/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+	exampleCode = "123456"
+	exampleApp  = "carewire"
+)
+
+// PreviewRequest selects the messages of a preview.
+type PreviewRequest struct {
+	// Source is a set that is not published, in YAML. If it is empty, Version selects a published set;
+	// 0 is the newest.
+	Source  string `json:"source,omitempty" doc:"A template set that is not published, in YAML; leave it out for a published one."`
+	Version int32  `json:"version,omitempty" minimum:"1" doc:"A published version; the default is the newest."`
+	// Template is the template's name.
+	Template string `json:"template" minLength:"1" maxLength:"100" doc:"The name of the template." example:"clinical"`
+	// Locale is a language tag; empty means "en".
+	Locale string `json:"locale,omitempty" maxLength:"35" doc:"The language of the recipient; the default is en." example:"de-AT"`
+	// Type is an event type, for the catalog's example. EventID selects an event of the ledger instead.
+	Type    string    `json:"type,omitempty" maxLength:"100" doc:"The type of the event that the message is about, with the example of the event catalog." example:"ehr.lab_report.created"`
+	EventID uuid.UUID `json:"eventId,omitzero" format:"uuid" doc:"An event in the ledger, instead of a type."`
+	// ClinicID is the clinic with the brand of the messages; the zero id means none.
+	ClinicID uuid.UUID `json:"clinicId,omitzero" format:"uuid" doc:"The clinic that has the brand of the messages; by default they have none."`
+}
+
+// Preview has the messages of a template on every channel for which it has texts.
+type Preview struct {
+	Version  int32     `json:"version" doc:"The version of the templates; 0 for a source, and for the set in the binary."`
+	Template string    `json:"template"`
+	Locale   string    `json:"locale"`
+	Type     string    `json:"type" doc:"The type of the event."`
+	Messages []Message `json:"messages"`
+}
+
+// Message is the message on a channel. The fields that the channel does not show are empty.
+type Message struct {
+	Channel string          `json:"channel"`
+	Subject string          `json:"subject,omitempty"`
+	Title   string          `json:"title,omitempty"`
+	Body    string          `json:"body,omitempty"`
+	Text    string          `json:"text,omitempty"`
+	HTML    string          `json:"html,omitempty" doc:"Show it in a sandboxed frame."`
+	Image   string          `json:"image,omitempty"`
+	Actions []MessageAction `json:"actions,omitempty"`
+}
+
+// MessageAction is a button of a message.
+type MessageAction struct {
+	Label string `json:"label"`
+	Link  string `json:"link"`
+}
+
+// Preview renders a template with the catalog's example of an event type, or with an event of the
+// ledger, of which it shows the type alone. It stores and sends nothing. The errors are care.Invalid
+// with the field, and care.NotFound for an unknown version or event.
+func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in PreviewRequest) (Preview, error) {
+	out := Preview{Template: in.Template, Locale: cmp.Or(in.Locale, "en"), Messages: []Message{}}
+	set, err := s.previewSet(ctx, conn, in, &out)
+	if err != nil {
+		return Preview{}, err
+	}
+	if !slices.Contains(set.Names(), in.Template) {
+		return Preview{}, care.InvalidField("template", "unknown template %q; want one of %s", in.Template, strings.Join(set.Names(), ", "))
+	}
+	if out.Type, err = previewType(ctx, conn, in); err != nil {
+		return Preview{}, err
+	}
+	data := template.DataFor(out.Type, "normal", exampleLink, exampleApp)
+	data.Code = exampleCode
+	if data.Brand, err = brandOf(ctx, conn, in.ClinicID); err != nil {
+		return Preview{}, err
+	}
+	data.AppName = cmp.Or(data.Brand.DisplayName, exampleApp)
+	for _, channel := range s.channels() {
+		if !set.Has(in.Template, channel) {
+			continue
+		}
+		content, err := set.Render(in.Template, channel, out.Locale, data)
+		if err != nil {
+			return Preview{}, care.InvalidField("template", "%v", err)
+		}
+		out.Messages = append(out.Messages, message(channel, content))
+	}
+	return out, nil
+}
+
+// previewSet returns the set of a request, and sets the version.
+func (s *Sets) previewSet(ctx context.Context, conn db.DBTX, in PreviewRequest, out *Preview) (*template.Set, error) {
+	if in.Source != "" {
+		if in.Version != 0 {
+			return nil, care.InvalidField("version", "must be left out with a source")
+		}
+		set, err := s.Parse([]byte(in.Source))
+		if err != nil {
+			return nil, invalid(err)
+		}
+		return set, nil
+	}
+	found, err := versionset.Templates.Find(ctx, conn, in.Version)
+	if in.Version == 0 && care.CodeOf(err) == care.NotFound {
+		return s.Builtin()
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Version = found.Version
+	return s.Load(ctx, conn, found.Version)
+}
+
+// previewType returns the event type of a request.
+func previewType(ctx context.Context, conn db.DBTX, in PreviewRequest) (string, error) {
+	if in.EventID == uuid.Nil {
+		if in.Type == "" {
+			return "", care.InvalidField("type", "is missing: want an event type, or an eventId instead")
+		}
+		if _, ok := event.Lookup(in.Type); !ok {
+			return "", care.InvalidField("type", "unknown event type %q; see the event reference", in.Type)
+		}
+		return in.Type, nil
+	}
+	if in.Type != "" {
+		return "", care.InvalidField("type", "must be left out with an eventId")
+	}
+	e, err := db.New(conn).ExplainEvent(ctx, db.ExplainEventParams{EventID: in.EventID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", care.Errorf(care.NotFound, "there is no event %s in the ledger", in.EventID)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the event: %w", postgres.Translate(err))
+	}
+	return e.Type, nil
+}
+
+// brandOf returns the brand of a clinic; the zero id has none.
+func brandOf(ctx context.Context, conn db.DBTX, clinic uuid.UUID) (template.Brand, error) {
+	if clinic == uuid.Nil {
+		return template.Brand{}, nil
+	}
+	row, err := db.New(conn).ClinicBrandGet(ctx, clinic)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return template.Brand{}, fmt.Errorf("read the brand: %w", postgres.Translate(err))
+	}
+	return template.Brand{DisplayName: row.DisplayName, LogoURL: row.LogoUrl, Color: row.Color, ReplyTo: row.ReplyTo}, nil
+}
+
+func message(channel string, c template.Content) Message {
+	m := Message{Channel: channel, Subject: c.Subject, Title: c.Title, Body: c.Body, Text: c.Text, HTML: c.HTML, Image: c.Image}
+	for _, a := range c.Actions {
+		m.Actions = append(m.Actions, MessageAction{Label: a.Label, Link: a.Link})
+	}
+	return m
+}
