@@ -80,7 +80,7 @@ func TestWorker_TellsWhomWhatAndWhy(t *testing.T) {
 	require.Equal(t, b.clinic.String(), clinic)
 	require.Equal(t, "request-1", correlation)
 	require.Equal(t, "system:notify", actor)
-	require.JSONEq(t, fmt.Sprintf(`{"notificationId": %q, "deliveryId": %q, "userId": %q, "channel": "push", "attempt": 1, "provider": "recorder"}`,
+	require.JSONEq(t, fmt.Sprintf(`{"notificationId": %q, "deliveryId": %q, "userId": %q, "channel": "push", "rule": "record-created", "attempt": 1, "provider": "recorder"}`,
 		d.NotificationID, id, b.user), data)
 }
 
