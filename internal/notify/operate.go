@@ -36,7 +36,7 @@ type DeliveryStatus struct {
 	State             string    `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown"`
 	Reason            string    `json:"reason"`
 	Rule              string    `json:"rule" doc:"The rule that planned it."`
-	Template          string    `json:"template" doc:"The template of its texts."`
+	Template          string    `json:"template" doc:"The template of its texts." example:"clinical"`
 	TemplateVersion   int32     `json:"templateVersion" doc:"The version of the templates; 0 for the set in the binary."`
 	Priority          string    `json:"priority"`
 	Attempt           int32     `json:"attempt" doc:"How often a provider was called."`

@@ -46,28 +46,28 @@ type TemplatePreviewRequest struct {
 // TemplatePreview has the messages of a template on every channel for which it has texts.
 type TemplatePreview struct {
 	Version  int32     `json:"version" doc:"The version of the templates; 0 for a source, and for the set in the binary."`
-	Template string    `json:"template"`
-	Locale   string    `json:"locale"`
-	Type     string    `json:"type" doc:"The type of the event."`
+	Template string    `json:"template" example:"clinical"`
+	Locale   string    `json:"locale" example:"de-AT"`
+	Type     string    `json:"type" doc:"The type of the event." example:"ehr.lab_report.created"`
 	Messages []PreviewMessage `json:"messages"`
 }
 
 // PreviewMessage is the message on a channel. The fields that the channel does not show are empty.
 type PreviewMessage struct {
-	Channel string          `json:"channel"`
-	Subject string          `json:"subject,omitempty"`
-	Title   string          `json:"title,omitempty"`
-	Body    string          `json:"body,omitempty"`
-	Text    string          `json:"text,omitempty"`
-	HTML    string          `json:"html,omitempty" doc:"Show it in a sandboxed frame."`
-	Image   string          `json:"image,omitempty"`
+	Channel string          `json:"channel" example:"email"`
+	Subject string          `json:"subject,omitempty" example:"There is a new lab report"`
+	Title   string          `json:"title,omitempty" example:"New lab report"`
+	Body    string          `json:"body,omitempty" example:"Sign in to read it."`
+	Text    string          `json:"text,omitempty" example:"There is a new lab report. Sign in to read it."`
+	HTML    string          `json:"html,omitempty" doc:"Show it in a sandboxed frame." example:"<!doctype html><html lang=\"en\">"`
+	Image   string          `json:"image,omitempty" example:"https://img.example.org/letter.png"`
 	Actions []PreviewAction `json:"actions,omitempty"`
 }
 
 // PreviewAction is a button of a message.
 type PreviewAction struct {
-	Label string `json:"label"`
-	Link  string `json:"link"`
+	Label string `json:"label" example:"Sign in to read it"`
+	Link  string `json:"link" example:"https://clinic.example/notifications/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 }
 
 // Preview renders a template with the catalog's example of an event type, or with an event of the
