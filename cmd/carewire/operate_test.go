@@ -147,6 +147,34 @@ func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {
 	require.Contains(t, s.refused("rules", "diff", "1", "9"), "there is no rule set version 9")
 }
 
+func TestTemplates_AreListedShownComparedPreviewedAndRolledBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t, postgrestest.DataDir(t))
+	require.Equal(t, s.ok("templates", "default"), s.ok("templates", "show", "1"), "the set in the binary is version 1")
+	file := filepath.Join(t.TempDir(), "templates.yaml")
+	reworded := strings.Replace(s.ok("templates", "default"), "Your account was changed", "Something changed", 1)
+	require.NoError(t, os.WriteFile(file, []byte(reworded), 0o600))
+	require.Regexp(t, `templates\.yaml: \d+ templates, no errors\n`, s.ok("templates", "check", file))
+	require.Contains(t, s.ok("templates", "preview", "account", "--file", file, "--type", "user.created"), "# email\nSomething changed\n")
+	require.Contains(t, s.ok("templates", "preview", "account", "--type", "user.created", "--html"), "Your account was changed</title>")
+	require.Equal(t, "version 2 is in force\n", s.ok("templates", "publish", file, "--note", "plainer\nwords"))
+	require.Equal(t, reworded, s.ok("templates", "show"))
+	require.Regexp(t, `(?s)^VERSION +POSITION +PUBLISHED AT +PUBLISHED BY +NOTE\n2 .*system:cli +plainer words\n1 .*system:setup`, s.ok("templates", "list"))
+	diff := s.ok("templates", "diff")
+	require.Regexp(t, `(?s)^# changed: account\n--- version 1\n\+\+\+ version 2\n@@ `, diff)
+	require.Equal(t, diff, s.ok("templates", "diff", "1", "2"))
+	require.Equal(t, "version 3 is in force, with the templates of version 1\n", s.ok("templates", "rollback", "1"))
+
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	require.NoError(t, os.WriteFile(broken, []byte(strings.Replace(reworded, "Something changed", "{{.PatientName}}", 1)), 0o600))
+	require.Contains(t, s.refused("templates", "check", broken), broken+":")
+	require.Contains(t, s.refused("templates", "publish", broken), broken+":")
+	require.NoError(t, os.WriteFile(broken, []byte(strings.Replace(reworded, "  clinical:\n", "  other:\n", 1)), 0o600))
+	require.Contains(t, s.refused("templates", "publish", broken), "needs what this set does not have (rule set version 1, line ")
+	require.Contains(t, s.refused("templates", "rollback", "9"), "there is no template set version 9")
+	require.Contains(t, s.refused("templates", "preview", "none", "--type", "user.created"), "unknown template")
+}
+
 func TestOperatorsCommands_HaveHelpfulErrorsAndExamples(t *testing.T) {
 	t.Parallel()
 	s := &service{t: t, env: append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+filepath.Join(t.TempDir(), "data"))}

@@ -36,6 +36,8 @@ type DeliveryStatus struct {
 	State             string    `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown"`
 	Reason            string    `json:"reason"`
 	Rule              string    `json:"rule" doc:"The rule that planned it."`
+	Template          string    `json:"template" doc:"The template of its texts." example:"clinical"`
+	TemplateVersion   int32     `json:"templateVersion" doc:"The version of the templates; 0 for the set in the binary."`
 	Priority          string    `json:"priority"`
 	Attempt           int32     `json:"attempt" doc:"How often a provider was called."`
 	PossibleDuplicate bool      `json:"possibleDuplicate"`
@@ -90,6 +92,7 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 		all[i] = DeliveryStatus{
 			ID: r.ID, NotificationID: r.NotificationID, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
 			RecipientID: r.RecipientID, Channel: r.Channel, State: r.State, Reason: r.Reason, Rule: r.Rule, Priority: r.Priority,
+			Template: r.Template, TemplateVersion: r.TemplateVersion,
 			Attempt: r.Attempt, PossibleDuplicate: r.PossibleDuplicate, Provider: orEmpty(r.Provider), ErrorCode: orEmpty(r.ErrorCode),
 			CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 		}

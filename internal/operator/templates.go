@@ -19,12 +19,12 @@ import (
 type TemplateSet = templateset.TemplateSet
 
 // TemplateDifference is the difference between two template sets.
-type TemplateDifference = templateset.Difference
+type TemplateDifference = templateset.TemplateDifference
 
 // TemplatePreviewRequest selects the messages of a preview, and TemplatePreview has them.
 type (
-	TemplatePreviewRequest = templateset.PreviewRequest
-	TemplatePreview        = templateset.Preview
+	TemplatePreviewRequest = templateset.TemplatePreviewRequest
+	TemplatePreview        = templateset.TemplatePreview
 )
 
 // TemplateMistake is a mistake in a template file; see template.Error.

@@ -26,8 +26,8 @@ const (
 	exampleApp  = "carewire"
 )
 
-// PreviewRequest selects the messages of a preview.
-type PreviewRequest struct {
+// TemplatePreviewRequest selects the messages of a preview.
+type TemplatePreviewRequest struct {
 	// Source is a set that is not published, in YAML. If it is empty, Version selects a published set;
 	// 0 is the newest.
 	Source  string `json:"source,omitempty" doc:"A template set that is not published, in YAML; leave it out for a published one."`
@@ -43,52 +43,52 @@ type PreviewRequest struct {
 	ClinicID uuid.UUID `json:"clinicId,omitzero" format:"uuid" doc:"The clinic that has the brand of the messages; by default they have none."`
 }
 
-// Preview has the messages of a template on every channel for which it has texts.
-type Preview struct {
+// TemplatePreview has the messages of a template on every channel for which it has texts.
+type TemplatePreview struct {
 	Version  int32     `json:"version" doc:"The version of the templates; 0 for a source, and for the set in the binary."`
-	Template string    `json:"template"`
-	Locale   string    `json:"locale"`
-	Type     string    `json:"type" doc:"The type of the event."`
-	Messages []Message `json:"messages"`
+	Template string    `json:"template" example:"clinical"`
+	Locale   string    `json:"locale" example:"de-AT"`
+	Type     string    `json:"type" doc:"The type of the event." example:"ehr.lab_report.created"`
+	Messages []PreviewMessage `json:"messages"`
 }
 
-// Message is the message on a channel. The fields that the channel does not show are empty.
-type Message struct {
-	Channel string          `json:"channel"`
-	Subject string          `json:"subject,omitempty"`
-	Title   string          `json:"title,omitempty"`
-	Body    string          `json:"body,omitempty"`
-	Text    string          `json:"text,omitempty"`
-	HTML    string          `json:"html,omitempty" doc:"Show it in a sandboxed frame."`
-	Image   string          `json:"image,omitempty"`
-	Actions []MessageAction `json:"actions,omitempty"`
+// PreviewMessage is the message on a channel. The fields that the channel does not show are empty.
+type PreviewMessage struct {
+	Channel string          `json:"channel" example:"email"`
+	Subject string          `json:"subject,omitempty" example:"There is a new lab report"`
+	Title   string          `json:"title,omitempty" example:"New lab report"`
+	Body    string          `json:"body,omitempty" example:"Sign in to read it."`
+	Text    string          `json:"text,omitempty" example:"There is a new lab report. Sign in to read it."`
+	HTML    string          `json:"html,omitempty" doc:"Show it in a sandboxed frame." example:"<!doctype html><html lang=\"en\">"`
+	Image   string          `json:"image,omitempty" example:"https://img.example.org/letter.png"`
+	Actions []PreviewAction `json:"actions,omitempty"`
 }
 
-// MessageAction is a button of a message.
-type MessageAction struct {
-	Label string `json:"label"`
-	Link  string `json:"link"`
+// PreviewAction is a button of a message.
+type PreviewAction struct {
+	Label string `json:"label" example:"Sign in to read it"`
+	Link  string `json:"link" example:"https://clinic.example/notifications/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 }
 
 // Preview renders a template with the catalog's example of an event type, or with an event of the
 // ledger, of which it shows the type alone. It stores and sends nothing. The errors are care.Invalid
 // with the field, and care.NotFound for an unknown version or event.
-func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in PreviewRequest) (Preview, error) {
-	out := Preview{Template: in.Template, Locale: cmp.Or(in.Locale, "en"), Messages: []Message{}}
+func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in TemplatePreviewRequest) (TemplatePreview, error) {
+	out := TemplatePreview{Template: in.Template, Locale: cmp.Or(in.Locale, "en"), Messages: []PreviewMessage{}}
 	set, err := s.previewSet(ctx, conn, in, &out)
 	if err != nil {
-		return Preview{}, err
+		return TemplatePreview{}, err
 	}
 	if !slices.Contains(set.Names(), in.Template) {
-		return Preview{}, care.InvalidField("template", "unknown template %q; want one of %s", in.Template, strings.Join(set.Names(), ", "))
+		return TemplatePreview{}, care.InvalidField("template", "unknown template %q; want one of %s", in.Template, strings.Join(set.Names(), ", "))
 	}
 	if out.Type, err = previewType(ctx, conn, in); err != nil {
-		return Preview{}, err
+		return TemplatePreview{}, err
 	}
 	data := template.DataFor(out.Type, "normal", exampleLink, exampleApp)
 	data.Code = exampleCode
 	if data.Brand, err = brandOf(ctx, conn, in.ClinicID); err != nil {
-		return Preview{}, err
+		return TemplatePreview{}, err
 	}
 	data.AppName = cmp.Or(data.Brand.DisplayName, exampleApp)
 	for _, channel := range s.channels() {
@@ -97,7 +97,7 @@ func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in PreviewRequest) (Pr
 		}
 		content, err := set.Render(in.Template, channel, out.Locale, data)
 		if err != nil {
-			return Preview{}, care.InvalidField("template", "%v", err)
+			return TemplatePreview{}, care.InvalidField("template", "%v", err)
 		}
 		out.Messages = append(out.Messages, message(channel, content))
 	}
@@ -105,7 +105,7 @@ func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in PreviewRequest) (Pr
 }
 
 // previewSet returns the set of a request, and sets the version.
-func (s *Sets) previewSet(ctx context.Context, conn db.DBTX, in PreviewRequest, out *Preview) (*template.Set, error) {
+func (s *Sets) previewSet(ctx context.Context, conn db.DBTX, in TemplatePreviewRequest, out *TemplatePreview) (*template.Set, error) {
 	if in.Source != "" {
 		if in.Version != 0 {
 			return nil, care.InvalidField("version", "must be left out with a source")
@@ -128,7 +128,7 @@ func (s *Sets) previewSet(ctx context.Context, conn db.DBTX, in PreviewRequest, 
 }
 
 // previewType returns the event type of a request.
-func previewType(ctx context.Context, conn db.DBTX, in PreviewRequest) (string, error) {
+func previewType(ctx context.Context, conn db.DBTX, in TemplatePreviewRequest) (string, error) {
 	if in.EventID == uuid.Nil {
 		if in.Type == "" {
 			return "", care.InvalidField("type", "is missing: want an event type, or an eventId instead")
@@ -163,10 +163,10 @@ func brandOf(ctx context.Context, conn db.DBTX, clinic uuid.UUID) (template.Bran
 	return template.Brand{DisplayName: row.DisplayName, LogoURL: row.LogoUrl, Color: row.Color, ReplyTo: row.ReplyTo}, nil
 }
 
-func message(channel string, c template.Content) Message {
-	m := Message{Channel: channel, Subject: c.Subject, Title: c.Title, Body: c.Body, Text: c.Text, HTML: c.HTML, Image: c.Image}
+func message(channel string, c template.Content) PreviewMessage {
+	m := PreviewMessage{Channel: channel, Subject: c.Subject, Title: c.Title, Body: c.Body, Text: c.Text, HTML: c.HTML, Image: c.Image}
 	for _, a := range c.Actions {
-		m.Actions = append(m.Actions, MessageAction{Label: a.Label, Link: a.Link})
+		m.Actions = append(m.Actions, PreviewAction{Label: a.Label, Link: a.Link})
 	}
 	return m
 }

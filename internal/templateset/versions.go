@@ -51,8 +51,8 @@ func List(ctx context.Context, conn db.DBTX, before, limit int32) ([]TemplateSet
 	return sets, err
 }
 
-// Difference describes the differences between two versions of the templates.
-type Difference struct {
+// TemplateDifference describes the differences between two versions of the templates.
+type TemplateDifference struct {
 	From int32  `json:"from"`
 	To   int32  `json:"to"`
 	Text string `json:"text" doc:"A unified diff of the sources; empty where they are the same."`
@@ -66,10 +66,10 @@ type Difference struct {
 
 // Compare returns the differences between two versions; 0 is the newest. The error for a version
 // that was not published is care.NotFound.
-func (s *Sets) Compare(ctx context.Context, conn db.DBTX, from, to int32) (Difference, error) {
+func (s *Sets) Compare(ctx context.Context, conn db.DBTX, from, to int32) (TemplateDifference, error) {
 	a, b, err := versionset.Templates.Pair(ctx, conn, from, to)
 	if err != nil {
-		return Difference{}, err
+		return TemplateDifference{}, err
 	}
 	return s.difference(a, b)
 }
@@ -77,16 +77,16 @@ func (s *Sets) Compare(ctx context.Context, conn db.DBTX, from, to int32) (Diffe
 // CompareWithPrevious returns the differences between a version, or the newest for 0, and the one
 // before. The error for a version that was not published is care.NotFound. The first version is
 // compared with the set in the binary, version 0.
-func (s *Sets) CompareWithPrevious(ctx context.Context, conn db.DBTX, version int32) (Difference, error) {
+func (s *Sets) CompareWithPrevious(ctx context.Context, conn db.DBTX, version int32) (TemplateDifference, error) {
 	from, to, err := versionset.Templates.PairWithPrevious(ctx, conn, version, string(template.Source()))
 	if err != nil {
-		return Difference{}, err
+		return TemplateDifference{}, err
 	}
 	return s.difference(from, to)
 }
 
-func (s *Sets) difference(from, to versionset.Version) (Difference, error) {
-	d := Difference{From: from.Version, To: to.Version, Added: []string{}, Removed: []string{}, Changed: []string{}}
+func (s *Sets) difference(from, to versionset.Version) (TemplateDifference, error) {
+	d := TemplateDifference{From: from.Version, To: to.Version, Added: []string{}, Removed: []string{}, Changed: []string{}}
 	var names [2]string
 	var sets [2]*template.Set
 	for i, v := range []versionset.Version{from, to} {

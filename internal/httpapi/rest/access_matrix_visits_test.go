@@ -409,7 +409,11 @@ func (w *walk) visitClinics(all map[string]func() visit) {
 	}
 	all["get-clinic-brand"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/brand", nil) }
 	all["set-clinic-brand"] = func() visit {
-		return visit{path: path + "/brand", body: map[string]any{"displayName": "Your care team", "logoUrl": "", "color": "#0b5c6b", "replyTo": ""}, on: clinic}
+		return visit{body: map[string]any{"displayName": "Your care team", "logoUrl": "", "color": "#0b5c6b", "replyTo": ""}, on: clinic, each: func() string {
+			_, err := w.db.Owner.Exec(w.t.Context(), `DELETE FROM clinic_brands`)
+			require.NoError(w.t, err)
+			return path + "/brand"
+		}}
 	}
 	all["grant-role"] = func() visit {
 		return visit{path: path + "/members", body: map[string]any{"userId": w.bystander("nurse"), "role": "doctor"}, on: clinic}

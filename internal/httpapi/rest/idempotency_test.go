@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"carewire/internal/notify/template"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -85,6 +87,16 @@ func (b *bundle) posts() map[string]func() post {
 				require.Equal(b.t, http.StatusOK, b.do(operator, http.MethodPost, "/api/rules", map[string]any{"source": source}).Code)
 			}
 			return post{as: operator, path: "/api/rules/1/rollback", body: map[string]any{"note": "back"}, other: map[string]any{"note": "x"}}
+		},
+		"publish-templates": func() post {
+			templates := map[string]any{"source": string(template.Source())}
+			return post{as: operator, path: "/api/templates", body: templates, other: changed(templates, "note", "x")}
+		},
+		"roll-back-templates": func() post {
+			for _, comment := range []string{"# a\n", "# b\n"} {
+				b.publishTemplates(comment+string(template.Source()), "")
+			}
+			return post{as: operator, path: "/api/templates/1/rollback", body: map[string]any{"note": "back"}, other: map[string]any{"note": "x"}}
 		},
 		"create-service-account": func() post {
 			account := map[string]any{"clinicId": b.clinicID, "name": "Gateway", "clientId": "gateway-1"}
@@ -204,7 +216,7 @@ func (b *bundle) posts() map[string]func() post {
 // repeatable are POSTs that do no harm when they are repeated, and know no key: a ticket is another one each time, a check
 // stores nothing, an event has an id of its own, what was redriven is refused, and accepting an invitation again changes nothing.
 var repeatable = []string{
-	"accept-invitation", "activate-service-account", "renew-activation-code", "issue-socket-ticket", "check-rules", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
+	"accept-invitation", "activate-service-account", "renew-activation-code", "issue-socket-ticket", "check-rules", "check-templates", "preview-templates", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
 }
 
 func decodedETag(tb testing.TB, w *httptest.ResponseRecorder) string {

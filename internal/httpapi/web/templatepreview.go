@@ -75,7 +75,7 @@ func (p *pages) showPreview(c *echo.Context) error {
 		"Frame": previewEmailPath + "?" + c.Request().URL.RawQuery, "Mistake": "", "Preview": nil,
 	}
 	if err == nil && in.Template != "" {
-		var preview templateset.Preview
+		var preview templateset.TemplatePreview
 		if preview, err = p.preview(c, in); err == nil {
 			view["Preview"] = preview
 		}
@@ -117,7 +117,7 @@ func (p *pages) showPreviewEmail(c *echo.Context) error {
 	return care.Errorf(care.NotFound, "template %s has no email", preview.Template)
 }
 
-func (p *pages) preview(c *echo.Context, in templateset.PreviewRequest) (preview templateset.Preview, err error) {
+func (p *pages) preview(c *echo.Context, in templateset.TemplatePreviewRequest) (preview templateset.TemplatePreview, err error) {
 	ctx := c.Request().Context()
 	err = p.cfg.Writer.Read(ctx, httpapi.ActorOf(ctx), func(tx pgx.Tx) error {
 		preview, err = p.cfg.Templates.Preview(ctx, tx, in)
@@ -127,8 +127,8 @@ func (p *pages) preview(c *echo.Context, in templateset.PreviewRequest) (preview
 }
 
 // previewRequest returns the request in the query. It is of published templates alone.
-func previewRequest(c *echo.Context) (in templateset.PreviewRequest, err error) {
-	in = templateset.PreviewRequest{Template: c.QueryParam("template"), Locale: c.QueryParam("locale"), Type: c.QueryParam("type")}
+func previewRequest(c *echo.Context) (in templateset.TemplatePreviewRequest, err error) {
+	in = templateset.TemplatePreviewRequest{Template: c.QueryParam("template"), Locale: c.QueryParam("locale"), Type: c.QueryParam("type")}
 	if text := c.QueryParam("version"); text != "" {
 		version, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || version < 1 {
