@@ -153,7 +153,7 @@ func TestSandbox_SpeaksTwiliosProtocol(t *testing.T) {
 		{form("Body", strings.Repeat("x", 1601)), 21617},
 		{form("StatusCallback", "nowhere"), 21609},
 	} {
-		status, _, answer := b.twilio(twilioAccount, "secret", c.form)
+		status, _, answer := b.twilio(twilioAccount, c.form)
 		require.Equal(t, http.StatusBadRequest, status)
 		require.InDelta(t, c.code, answer["code"], 0)
 		require.InDelta(t, 400, answer["status"], 0)
