@@ -23,6 +23,7 @@ var guides = []struct{ file, about string }{
 	{"socket.md", "live updates, for client developers"},
 	{"fhir.md", "data from other systems"},
 	{"operating.md", "installation, settings, backup, alerts"},
+	{"notifications.md", "SMS, WhatsApp and verified numbers"},
 	{"performance.md", "measurements, and how to repeat them"},
 	{"extending.md", "a new record kind, event, rule, channel or listener"},
 }

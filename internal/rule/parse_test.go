@@ -50,7 +50,7 @@ func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
 		{"a platform role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [operator]}], channels: [email]}]", "unknown clinic role"},
 		{"all patients", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [patient]}], channels: [email]}]", "would notify every patient"},
 		{"a role that is no list", "rules: [{name: one, on: ehr.*.created, recipients: [{role: doctor}], channels: [email]}]", "recipients[0].role: want a list"},
-		{"an unknown channel", "rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]", "channels: unknown channel \"fax\"; want one of email, push, sms"},
+		{"an unknown channel", "rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]", "channels: unknown channel \"fax\"; want one of email, push, sms, whatsapp"},
 		{"a channel twice", one("user.created", "    fallback: [email]\n"), "fallback: duplicate channel email"},
 		{"an unknown priority", one("user.created", "    priority: urgent\n"), "priority: unknown priority \"urgent\""},
 		{"an unknown category", one("user.created", "    category: spam\n"), "category: unknown category \"spam\""},
@@ -97,8 +97,8 @@ rules:
 `)
 	require.Equal(t, strings.TrimSpace(`
 my.yaml:4: rule first: on: ehr.unheard.created matches no event; see the event reference for the names
-my.yaml:8: rule first: channels: unknown channel "fax"; want one of email, push, sms
-my.yaml:8: rule first: channels: unknown channel "pigeon"; want one of email, push, sms
+my.yaml:8: rule first: channels: unknown channel "fax"; want one of email, push, sms, whatsapp
+my.yaml:8: rule first: channels: unknown channel "pigeon"; want one of email, push, sms, whatsapp
 my.yaml:9: rule first: priority: unknown priority "soon"; want one of critical, high, normal, bulk
 my.yaml:10: rule #2: name: is missing: want a name, which deliveries and decisions are stored with
 my.yaml:12: rule #2: recipients[0].role: unknown clinic role "king"; want one of doctor, nurse, receptionist, admin

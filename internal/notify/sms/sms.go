@@ -120,6 +120,13 @@ const (
 	codeBlocked  = "destination_blocked"
 )
 
+// recipientReasons are the reasons of a ConflictException that are about the recipient.
+var recipientReasons = map[types.ConflictExceptionReason]string{
+	types.ConflictExceptionReasonDestinationPhoneNumberOptedOut:                       codeOptedOut,
+	types.ConflictExceptionReasonDestinationCountryBlockedByProtectConfiguration:      codeBlocked,
+	types.ConflictExceptionReasonDestinationPhoneNumberBlockedByProtectNumberOverride: codeBlocked,
+}
+
 // accountReasons are the reasons of a ValidationException that an operator fixes in the account or
 // the settings: the messages should still be sent.
 var accountReasons = map[types.ValidationExceptionReason]bool{
@@ -138,12 +145,8 @@ var accountReasons = map[types.ValidationExceptionReason]bool{
 // https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html
 func permanentError(code string, err error) (string, bool) {
 	if e, ok := errors.AsType[*types.ConflictException](err); ok {
-		switch e.Reason {
-		case types.ConflictExceptionReasonDestinationPhoneNumberOptedOut:
-			return codeOptedOut, true
-		case types.ConflictExceptionReasonDestinationCountryBlockedByProtectConfiguration,
-			types.ConflictExceptionReasonDestinationPhoneNumberBlockedByProtectNumberOverride:
-			return codeBlocked, true
+		if code, ok := recipientReasons[e.Reason]; ok {
+			return code, true
 		}
 		return cmp.Or(string(e.Reason), code), false
 	}

@@ -53,7 +53,7 @@ func TestSegments_HasEveryCharacterOfTheDefaultAlphabet(t *testing.T) {
 	t.Parallel()
 	// 3GPP TS 23.038 has 127 characters beside the escape, and ten in the extension table.
 	single, double := 0, 0
-	for c := rune(0); c < 0x10000; c++ {
+	for c := range rune(0x10000) {
 		if c >= 0xd800 && c < 0xe000 {
 			continue
 		}

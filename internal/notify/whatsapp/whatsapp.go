@@ -19,13 +19,16 @@ import (
 	"carewire/internal/notify/httpcall"
 )
 
+// DefaultEndpoint and DefaultVersion are Meta's. A version is supported for two years.
+// https://developers.facebook.com/docs/graph-api/changelog
+const (
+	DefaultEndpoint = "https://graph.facebook.com"
+	DefaultVersion  = "v23.0"
+)
+
 const (
 	// provider is the name in receipts.
 	provider = "whatsapp"
-	// DefaultEndpoint and DefaultVersion are Meta's. A version is supported for two years.
-	// https://developers.facebook.com/docs/graph-api/changelog
-	DefaultEndpoint = "https://graph.facebook.com"
-	DefaultVersion  = "v23.0"
 	// maxAnswer bounds an answer, in bytes; Meta's have about 300.
 	maxAnswer = 64 << 10
 )
