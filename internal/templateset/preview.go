@@ -45,10 +45,10 @@ type TemplatePreviewRequest struct {
 
 // TemplatePreview has the messages of a template on every channel for which it has texts.
 type TemplatePreview struct {
-	Version  int32     `json:"version" doc:"The version of the templates; 0 for a source, and for the set in the binary."`
-	Template string    `json:"template" example:"clinical"`
-	Locale   string    `json:"locale" example:"de-AT"`
-	Type     string    `json:"type" doc:"The type of the event." example:"ehr.lab_report.created"`
+	Version  int32            `json:"version" doc:"The version of the templates; 0 for a source, and for the set in the binary."`
+	Template string           `json:"template" example:"clinical"`
+	Locale   string           `json:"locale" example:"de-AT"`
+	Type     string           `json:"type" doc:"The type of the event." example:"ehr.lab_report.created"`
 	Messages []PreviewMessage `json:"messages"`
 }
 

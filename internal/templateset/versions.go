@@ -3,14 +3,13 @@ package templateset
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"carewire/internal/notify/template"
 	"carewire/internal/postgres/db"
 	"carewire/internal/textdiff"
 	"carewire/internal/versionset"
-
-	"fmt"
 )
 
 // TemplateSet is a published version of the templates.

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"carewire/internal/notify/template"
-
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/notify/template"
 )
 
 // post is a request that changes something, and one like it that does not do the same.

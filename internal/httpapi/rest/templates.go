@@ -109,7 +109,9 @@ func registerTemplateDiff(api *httpapi.Server, writer *outbox.Writer, sets *temp
 		From int32 `query:"from" required:"true" minimum:"1" doc:"The version to compare with."`
 		To   int32 `query:"to" minimum:"1" doc:"The version to compare; the default is the newest."`
 	}
-	type output struct{ Body templateset.TemplateDifference }
+	type output struct {
+		Body templateset.TemplateDifference
+	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "diff-template-sets", Method: http.MethodGet, Path: templatesPath + "/diff",
 		Tag: "operate", Action: care.TemplatesRead,
@@ -186,7 +188,9 @@ func publishedTemplates(ctx context.Context, writer *outbox.Writer, version int3
 }
 
 func registerTemplatePreview(api *httpapi.Server, writer *outbox.Writer, sets *templateset.Sets) {
-	type input struct{ Body templateset.TemplatePreviewRequest }
+	type input struct {
+		Body templateset.TemplatePreviewRequest
+	}
 	type output struct{ Body templateset.TemplatePreview }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "preview-templates", Method: http.MethodPost, Path: templatesPath + "/preview",
