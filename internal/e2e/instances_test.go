@@ -29,10 +29,10 @@ func TestInstances_StartedConcurrentlyOnAnEmptyDatabaseSeedItOnce(t *testing.T) 
 		return n
 	}
 	c.eventually("the outbox is empty", func() bool { return count(`SELECT count(*) FROM outbox`) == 0 })
-	for what, n := range map[string]int{"clinics": 2, "users": 12, "memberships": 12, "devices": 3, "care_team": 2, "rule_sets": 1} {
+	for what, n := range map[string]int{"clinics": 2, "users": 12, "memberships": 12, "devices": 3, "care_team": 2, "rule_sets": 1, "template_sets": 1} {
 		require.Equal(t, n, count(`SELECT count(*) FROM `+what), what)
 	}
-	for typ, n := range map[string]int{"user.created": 12, "membership.granted": 12, "device.registered": 3, "rules.published": 1} {
+	for typ, n := range map[string]int{"user.created": 12, "membership.granted": 12, "device.registered": 3, "rules.published": 1, "templates.published": 1} {
 		require.Equal(t, n, count(`SELECT count(*) FROM events WHERE type = '`+typ+`'`), typ)
 	}
 	require.Empty(t, c.sandboxMessages("email", ""), "and no notification is sent")

@@ -21,11 +21,11 @@ type TemplateSet = templateset.TemplateSet
 // TemplateDifference is the difference between two template sets.
 type TemplateDifference = templateset.TemplateDifference
 
-// TemplatePreviewRequest selects the messages of a preview, and TemplatePreview has them.
-type (
-	TemplatePreviewRequest = templateset.TemplatePreviewRequest
-	TemplatePreview        = templateset.TemplatePreview
-)
+// TemplatePreviewRequest selects the messages of a preview.
+type TemplatePreviewRequest = templateset.TemplatePreviewRequest
+
+// TemplatePreview has the messages of a template on every channel.
+type TemplatePreview = templateset.TemplatePreview
 
 // TemplateMistake is a mistake in a template file; see template.Error.
 type TemplateMistake struct {
