@@ -85,7 +85,7 @@ var allowed = map[string][]string{
 	"migrations":            {},
 	"archtest":              {},
 	"recipetest":            {},
-	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "httpapi/rest", "ledger", "outbox"},
+	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "httpapi/rest", "ledger", "notify/template", "outbox", "templateset"},
 	"postgres/db":           {},
 	"cmd/carewire":          {"app", "config", "operator", "table"},
 	"postgres/embedded":     {"postgres"},

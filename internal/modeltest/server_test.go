@@ -31,8 +31,10 @@ import (
 	"carewire/internal/httpapi"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
+	"carewire/internal/notify/template"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
+	"carewire/internal/templateset"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
@@ -69,6 +71,7 @@ func start(t *testing.T) *service {
 	require.NoError(t, rest.Register(s.server, rest.Services{
 		Directory: s.directory, Appointments: appointment.New(writer, appointment.WithClock(s.now)), Billing: billing.New(writer),
 		Chat: chat.New(writer), Intake: intake.New(writer), Audit: audit.New(s.db.App), Writer: writer, Operations: struct{ rest.Operations }{},
+		Templates: templateset.New(template.Options{}),
 	}))
 	require.NoError(t, s.server.Finish())
 	return s

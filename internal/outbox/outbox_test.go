@@ -150,7 +150,7 @@ func appendSQL(ctx context.Context, pool *pgxpool.Pool, e event.Event) error {
 
 // onlyOurs reports whether only the service may append the type.
 func onlyOurs(typ string) bool {
-	return slices.ContainsFunc([]string{"notification.", "rules.", "ledger."}, func(prefix string) bool { return strings.HasPrefix(typ, prefix) })
+	return slices.ContainsFunc([]string{"notification.", "rules.", "templates.", "ledger."}, func(prefix string) bool { return strings.HasPrefix(typ, prefix) })
 }
 
 func TestOutboxAppend_DoesTheSameInSQLAsAppendInGo(t *testing.T) {
