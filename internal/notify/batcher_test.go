@@ -129,9 +129,9 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	all := newSettlements(t, db, 2)
 	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
 	require.NoError(t, err)
-	first, second := request{target{all[0].id, Email}, newID()}, request{target{all[1].id, Email}, newID()}
-	again := request{first.target, newID()}
-	rows, err := newClaimer(db.Worker, care.BuiltinChannels).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID()}, {target{newID(), Email}, newID()}})
+	first, second := request{target{all[0].id, Email}, newID(), "recorder"}, request{target{all[1].id, Email}, newID(), "recorder"}
+	again := request{first.target, newID(), "recorder"}
+	rows, err := newClaimer(db.Worker, care.BuiltinChannels).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID(), "recorder"}, {target{newID(), Email}, newID(), "recorder"}})
 	require.NoError(t, err)
 	require.Equal(t, "claimed", rows[0].Verdict)
 	require.Equal(t, "claimed", rows[1].Verdict)
@@ -170,7 +170,7 @@ func TestClaim_WhoseCommitWasNotConfirmedIsGivenToTheSameRunAgain(t *testing.T) 
 	require.NoError(t, err)
 	w := newTestWorker(t, db)
 	w.claimer = losingFirstReply(w.claimer)
-	mine, other := request{target{all[0].id, Email}, newID()}, request{target{all[0].id, Email}, newID()}
+	mine, other := request{target{all[0].id, Email}, newID(), "recorder"}, request{target{all[0].id, Email}, newID(), "recorder"}
 	row, err := w.claimFor(t.Context(), mine)
 	require.NoError(t, err)
 	require.Equal(t, "claimed", row.Verdict)
@@ -194,7 +194,7 @@ func TestClaim_IsNotRepeatedInAProcessThatIsAboutToStop(t *testing.T) {
 		return nil, io.ErrUnexpectedEOF
 	}}
 	w.Drain()
-	_, err := w.claimFor(t.Context(), request{target{newID(), Email}, newID()})
+	_, err := w.claimFor(t.Context(), request{target{newID(), Email}, newID(), "recorder"})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 

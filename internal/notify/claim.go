@@ -11,10 +11,12 @@ import (
 )
 
 // request is a claim of a delivery for one run of its job. The channel is the job's queue. A run
-// that does not know whether its claim was committed claims again.
+// that does not know whether its claim was committed claims again. provider is the name of the one
+// that is called next; empty if the channel has none.
 type request struct {
 	target
-	run uuid.UUID
+	run      uuid.UUID
+	provider string
 }
 
 type target struct {
@@ -65,6 +67,7 @@ func claimAll(ctx context.Context, tx db.DBTX, known care.Channels, all []reques
 		p.AddressKinds = append(p.AddressKinds, string(c.Address))
 		p.RepeatSafe = append(p.RepeatSafe, c.RepeatSafe)
 		p.Runs = append(p.Runs, all[i].run)
+		p.Providers = append(p.Providers, all[i].provider)
 	}
 	claimed, err := db.New(tx).DeliveryClaim(ctx, p)
 	if err != nil {

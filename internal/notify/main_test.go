@@ -40,6 +40,8 @@ type bundle struct {
 
 	mu       sync.Mutex
 	outcomes map[notify.Outcome]int
+	// calls counts the calls by "channel provider result".
+	calls map[string]int
 }
 
 // fragile has a breaker that opens after three failures in a row, and looks again soon.
@@ -61,22 +63,34 @@ func providers(tb testing.TB, channels map[string]notify.Notifier, logger *slog.
 	return all
 }
 
-// setup makes the bundle. The client is started by start. change adapts the worker's configuration.
+// setup makes the bundle with one provider a channel. The client is started by start. change adapts
+// the worker's configuration.
 func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*notify.Config)) *bundle {
 	t.Helper()
+	return setupProviders(t, func(logger *slog.Logger) map[string][]*notify.Provider { return providers(t, channels, logger) }, change...)
+}
+
+// setupProviders makes the bundle with the providers that channels returns.
+func setupProviders(t *testing.T, channels func(logger *slog.Logger) map[string][]*notify.Provider, change ...func(*notify.Config)) *bundle {
+	t.Helper()
 	b := &bundle{
-		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logtest.Buffer{}, outcomes: map[notify.Outcome]int{},
+		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logtest.Buffer{}, outcomes: map[notify.Outcome]int{}, calls: map[string]int{},
 	}
 	b.exec(`INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')`, b.clinic)
 	b.exec(`INSERT INTO users (id, email, email_verified, given_name, family_name) VALUES ($1, $2, true, $3, $4)`, b.user, phi[0], phi[1], phi[2])
 	b.device(phi[3])
 	logger := slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	cfg := notify.Config{
-		Pool: b.db.Worker, Channels: providers(t, channels, logger), BaseURL: "https://clinic.example", Logger: logger,
+		Pool: b.db.Worker, Channels: channels(logger), BaseURL: "https://clinic.example", Logger: logger,
 		Observe: func(_ string, o notify.Outcome, _ time.Duration) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.outcomes[o]++
+		},
+		ObserveCall: func(channel, provider, result string, _ time.Duration) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.calls[channel+" "+provider+" "+result]++
 		},
 	}
 	for _, c := range change {

@@ -20,6 +20,9 @@ const (
 	issueTimeout = 10 * time.Second
 	// attemptTimeout bounds one call of a provider; FCM asks for at least 10 seconds.
 	attemptTimeout = 15 * time.Second
+	// failoverTimeout is how long after the first call of an attempt another provider may be called.
+	// The calls of one attempt therefore need at most failoverTimeout + attemptTimeout.
+	failoverTimeout = 20 * time.Second
 	// settleTimeout is how long writing an outcome may take before others consider the job lost: a
 	// failover of the database takes 10 to 60 seconds. Writing continues after it, but may find
 	// that a later attempt has begun.

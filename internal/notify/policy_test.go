@@ -13,7 +13,8 @@ import (
 func TestTimes_LeaveEachOtherTheTimeTheyNeed(t *testing.T) {
 	t.Parallel()
 	const margin = 10 * time.Second
-	call := issueTimeout + attemptTimeout
+	require.Greater(t, failoverTimeout, attemptTimeout, "a call that timed out before it was sent leaves time for another provider")
+	call := issueTimeout + failoverTimeout + attemptTimeout
 	require.LessOrEqual(t, 2*batchTimeout, claimTimeout, "a claim waits for the group before its own")
 	require.LessOrEqual(t, 2*batchTimeout+lastRetry, settleTimeout, "an outcome too, and is written again after that")
 	require.Greater(t, jobTimeout, holdTimeout+claimTimeout+call+settleTimeout+margin, "a run in good order is not cut off")

@@ -2,11 +2,10 @@ package notify
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,12 +26,17 @@ type ProviderConfig struct {
 	// seconds.
 	BreakerFailures uint32
 	BreakerOpen     time.Duration
+	// Order is when it is tried: providers of a lower order first. 0 means its position in the list of
+	// the channel's providers, 1 for the first.
+	Order int
+	// Weight is its share of the messages among the available providers of the same order; 0 means 1.
+	Weight float64
 	// Logger logs changes of the breaker. Required.
 	Logger *slog.Logger
 }
 
 // Validate returns an error for a missing Notifier or Logger, a name that is not a code, or a
-// negative rate.
+// negative rate, order or weight.
 func (cfg ProviderConfig) Validate() error {
 	switch {
 	case cfg.Notifier == nil || cfg.Logger == nil:
@@ -41,33 +45,29 @@ func (cfg ProviderConfig) Validate() error {
 		return fmt.Errorf("notify: invalid provider name %q; want a short word such as ses", cfg.Name)
 	case !(cfg.MaxRate >= 0):
 		return fmt.Errorf("notify: maximum rate of %s is %v; want 0 or more messages a second", cfg.Name, cfg.MaxRate)
+	case cfg.Order < 0:
+		return fmt.Errorf("notify: order of %s is %d; want 0 or more", cfg.Name, cfg.Order)
+	case !(cfg.Weight >= 0) || math.IsInf(cfg.Weight, 0):
+		return fmt.Errorf("notify: weight of %s is %v; want 0 or more", cfg.Name, cfg.Weight)
 	}
 	return nil
 }
 
 // Provider is a client together with its circuit breaker and its rate limiter. A message is sent
-// only after the Provider admitted it. It is safe for concurrent use, and has no goroutine.
+// only after the Provider admitted it. It belongs to one channel. It is safe for concurrent use, and has no goroutine.
 type Provider struct {
 	name     string
 	notifier Notifier
 	logger   *slog.Logger
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 	open     time.Duration
+	order    int
+	weight   float64
 	// openUntil is when an open breaker admits the next probe, in nanoseconds since 1970.
 	openUntil atomic.Int64
 
 	mu      sync.Mutex
 	limiter *limiter
-	// queue holds the waiters, the most urgent first. Only the first of them watches limiter and
-	// breaker.
-	queue []*waiter
-}
-
-// waiter is a job that waits to be admitted.
-type waiter struct {
-	rank int
-	// nudge wakes the first waiter in the queue.
-	nudge chan struct{}
 }
 
 // errNotCalled reports to the breaker that the provider was not called.
@@ -80,7 +80,7 @@ func NewProvider(cfg ProviderConfig) (*Provider, error) {
 	}
 	p := &Provider{
 		name: cfg.Name, notifier: cfg.Notifier, logger: cfg.Logger,
-		open: cmp.Or(cfg.BreakerOpen, 10*time.Second), limiter: newLimiter(cfg.MaxRate),
+		open: cmp.Or(cfg.BreakerOpen, 10*time.Second), order: cfg.Order, weight: cmp.Or(cfg.Weight, 1), limiter: newLimiter(cfg.MaxRate),
 	}
 	failures := cmp.Or(cfg.BreakerFailures, 10)
 	p.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
@@ -99,7 +99,7 @@ func NewProvider(cfg ProviderConfig) (*Provider, error) {
 	return p, nil
 }
 
-// breakerChanged runs under the breaker's lock, and perhaps under p.mu.
+// breakerChanged runs under the breaker's lock, and perhaps under those of p and of its route.
 func (p *Provider) breakerChanged(_ string, from, to gobreaker.State) {
 	if to == gobreaker.StateOpen {
 		p.openUntil.Store(time.Now().Add(p.open).UnixNano())
@@ -113,89 +113,21 @@ type pass struct {
 	at       time.Time
 	done     func(error)
 	finished bool
+	// nudge wakes the first job that waits for the channel.
+	nudge func()
 }
 
-// obstacle describes why nothing is admitted now.
+// obstacle describes why a provider admits nothing now.
 type obstacle struct {
 	breaker bool
 	// wait is when to try again; 0 means at the next nudge.
 	wait time.Duration
 }
 
-// admit waits until the provider may be called: until the breaker lets it through and the limiter
-// has room, at most holdTimeout. Those of a lower rank (1 is the most urgent) go first, those of
-// one rank in the order in which they came. It returns a pass, whose finish must be called. If the
-// wait timed out, stop was closed or ctx ended, it returns nil and how long the job should snooze.
-// It calls held once if the breaker is the reason for the wait.
-func (p *Provider) admit(ctx context.Context, stop <-chan struct{}, rank int, held func()) (*pass, time.Duration) {
-	p.mu.Lock()
-	if len(p.queue) == 0 {
-		if c, _ := p.try(); c != nil {
-			p.mu.Unlock()
-			return c, 0
-		}
-	}
-	w := &waiter{rank: rank, nudge: make(chan struct{}, 1)}
-	at := len(p.queue)
-	for at > 0 && p.queue[at-1].rank > rank {
-		at--
-	}
-	p.queue = slices.Insert(p.queue, at, w)
-	p.mu.Unlock()
-	return p.wait(ctx, stop, w, held)
-}
-
-func (p *Provider) wait(ctx context.Context, stop <-chan struct{}, w *waiter, held func()) (*pass, time.Duration) {
-	limit, again := time.NewTimer(holdTimeout), time.NewTimer(holdTimeout)
-	defer limit.Stop()
-	defer again.Stop()
-	reported := false
-	for {
-		c, o := p.admitFirst(w)
-		if c != nil {
-			return c, 0
-		}
-		if o.breaker && !reported {
-			held()
-			reported = true
-		}
-		if o.wait > 0 {
-			again.Reset(o.wait)
-		} else {
-			again.Stop()
-		}
-		select {
-		case <-w.nudge:
-		case <-again.C:
-		case <-limit.C:
-			p.leave(w)
-			return nil, jitter(cmp.Or(o.wait, p.open))
-		case <-stop:
-			p.leave(w)
-			return nil, drainSnooze
-		case <-ctx.Done():
-			p.leave(w)
-			return nil, drainSnooze
-		}
-	}
-}
-
-// admitFirst admits the waiter if it is the first in the queue and there is no obstacle.
-func (p *Provider) admitFirst(w *waiter) (*pass, obstacle) {
+// try admits a message if there is no obstacle.
+func (p *Provider) try() (*pass, obstacle) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.queue[0] != w {
-		return nil, obstacle{breaker: p.breaker.State() != gobreaker.StateClosed}
-	}
-	c, o := p.try()
-	if c != nil {
-		p.remove(w)
-	}
-	return c, o
-}
-
-// try admits a message if there is no obstacle. The caller holds the lock.
-func (p *Provider) try() (*pass, obstacle) {
 	now := time.Now()
 	if wait := p.limiter.wait(now); wait > 0 {
 		return nil, obstacle{wait: wait}
@@ -212,29 +144,12 @@ func (p *Provider) try() (*pass, obstacle) {
 	return &pass{provider: p, at: now, done: done}, obstacle{}
 }
 
-func (p *Provider) leave(w *waiter) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.remove(w)
-}
-
-// remove removes the waiter from the queue, and wakes the first of the others. The caller holds the
-// lock.
-func (p *Provider) remove(w *waiter) {
-	if at := slices.Index(p.queue, w); at >= 0 {
-		p.queue = slices.Delete(p.queue, at, at+1)
+// name returns the name of the provider; empty without one.
+func (c *pass) name() string {
+	if c == nil {
+		return ""
 	}
-	p.nudge()
-}
-
-func (p *Provider) nudge() {
-	if len(p.queue) == 0 {
-		return
-	}
-	select {
-	case p.queue[0].nudge <- struct{}{}:
-	default:
-	}
+	return c.provider.name
 }
 
 // finish reports the result of the call to breaker and limiter: errNotCalled if there was none.
@@ -245,7 +160,12 @@ func (c *pass) finish(receipt Receipt, err error) {
 	}
 	c.finished = true
 	c.done(err)
-	p := c.provider
+	c.provider.observe(c.at, receipt, err)
+	c.nudge()
+}
+
+// observe reports the result of a call that was admitted at that time to the limiter.
+func (p *Provider) observe(at time.Time, receipt Receipt, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -255,15 +175,14 @@ func (c *pass) finish(receipt Receipt, err error) {
 	}
 	switch {
 	case failure != nil && failure.Class == ClassThrottled:
-		p.limiter.throttle(now, c.at, failure.RetryAfter)
+		p.limiter.throttle(now, at, failure.RetryAfter)
 	case receipt.Throttled:
-		p.limiter.throttle(now, c.at, 0)
+		p.limiter.throttle(now, at, 0)
 	case err == nil:
 		p.limiter.accepted(now)
 	case failure != nil && failure.Class == ClassPermanent:
 		p.limiter.answered()
 	}
-	p.nudge()
 }
 
 // BreakerState is the state of a circuit breaker, as a metric's value.
@@ -285,22 +204,26 @@ type ProviderStats struct {
 	Rate float64
 	// Throttled is the number of throttled calls.
 	Throttled int64
-	// Waiting is the number of messages that wait for the breaker or the rate.
+	// Waiting is the number of messages that wait because no provider of the channel admits them. It
+	// is the same for all of them.
 	Waiting int
 }
 
-// Stats returns the current state of the provider.
+// Stats returns the current state of the provider, without its channel's waiting messages.
 func (p *Provider) Stats() ProviderStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := ProviderStats{Name: p.name, Rate: p.limiter.current, Throttled: p.limiter.throttled, Waiting: len(p.queue)}
+	return ProviderStats{Name: p.name, Rate: p.limiter.current, Throttled: p.limiter.throttled, Breaker: p.breakerState()}
+}
+
+// breakerState returns the state of the circuit breaker.
+func (p *Provider) breakerState() BreakerState {
 	switch p.breaker.State() {
-	case gobreaker.StateClosed:
-		s.Breaker = BreakerClosed
 	case gobreaker.StateHalfOpen:
-		s.Breaker = BreakerHalfOpen
+		return BreakerHalfOpen
 	case gobreaker.StateOpen:
-		s.Breaker = BreakerOpen
+		return BreakerOpen
+	case gobreaker.StateClosed:
 	}
-	return s
+	return BreakerClosed
 }

@@ -18,6 +18,17 @@ type nobody struct{}
 
 func (nobody) Notify(context.Context, Message) (Receipt, error) { panic("called") }
 
+// testRoute is a route with one provider.
+type testRoute struct{ *route }
+
+// Stats returns the state of the route's provider.
+func (r testRoute) Stats() ProviderStats { return r.stats()[0] }
+
+func newTestRoute(t *testing.T, change ...func(*ProviderConfig)) *testRoute {
+	t.Helper()
+	return &testRoute{newRoute([]*Provider{newTestProvider(t, change...)})}
+}
+
 func newTestProvider(t *testing.T, change ...func(*ProviderConfig)) *Provider {
 	t.Helper()
 	cfg := ProviderConfig{Name: "test", Notifier: nobody{}, Logger: slog.New(slog.DiscardHandler)}
@@ -59,7 +70,7 @@ func (b *bucket) send() error {
 
 // work sends n messages as 32 jobs of a Worker would, each of which stays away for a second after a
 // refusal. It returns how long that took.
-func (b *bucket) work(t *testing.T, p *Provider, n int) time.Duration {
+func (b *bucket) work(t *testing.T, p *testRoute, n int) time.Duration {
 	t.Helper()
 	began := time.Now()
 	var left atomic.Int64
@@ -106,7 +117,7 @@ func TestProvider_FollowsTheRateOfOneThatThrottles(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := newTestProvider(t, func(cfg *ProviderConfig) { cfg.MaxRate = c.maximum })
+				p := newTestRoute(t, func(cfg *ProviderConfig) { cfg.MaxRate = c.maximum })
 				b := newBucket(c.perSecond)
 				took := b.work(t, p, c.messages) // Of virtual time.
 				require.Equal(t, c.messages, b.took)
@@ -165,7 +176,7 @@ func TestLimiter_HalvesOnceForCallsThatWereUnderWayTogether(t *testing.T) {
 func TestProvider_PausesForTheRetryAfterOfAnAccountButNotOfOneRecipient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newTestProvider(t)
+		p := newTestRoute(t)
 		now := time.Now()
 		call := func(err error) time.Duration {
 			c, _ := p.admit(t.Context(), nil, 1, func() {})
@@ -189,7 +200,7 @@ func TestProvider_PausesForTheRetryAfterOfAnAccountButNotOfOneRecipient(t *testi
 func TestProvider_LetsTheMoreUrgentPassThoseThatWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newTestProvider(t, func(cfg *ProviderConfig) { cfg.MaxRate = 1 })
+		p := newTestRoute(t, func(cfg *ProviderConfig) { cfg.MaxRate = 1 })
 		var mu sync.Mutex
 		var order []int
 		var wg sync.WaitGroup
@@ -209,7 +220,7 @@ func TestProvider_LetsTheMoreUrgentPassThoseThatWait(t *testing.T) {
 }
 
 // openBreaker has ten calls fail in a row.
-func openBreaker(t *testing.T, p *Provider) {
+func openBreaker(t *testing.T, p *testRoute) {
 	t.Helper()
 	for range 10 {
 		c, _ := p.admit(t.Context(), nil, 1, func() {})
@@ -222,7 +233,7 @@ func openBreaker(t *testing.T, p *Provider) {
 func TestProvider_HoldsItsWaitersWhileTheBreakerIsOpenAndWakesThemWhenItCloses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newTestProvider(t)
+		p := newTestRoute(t)
 		openBreaker(t, p)
 		const waiters = 20
 		var held, admitted, working atomic.Int64
@@ -273,7 +284,7 @@ func TestProvider_HoldsItsWaitersWhileTheBreakerIsOpenAndWakesThemWhenItCloses(t
 func TestProvider_SendsAWaiterAwayAfterTheHoldTheDrainOrTheEndOfItsJob(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newTestProvider(t, func(cfg *ProviderConfig) { cfg.BreakerOpen = time.Hour })
+		p := newTestRoute(t, func(cfg *ProviderConfig) { cfg.BreakerOpen = time.Hour })
 		openBreaker(t, p)
 		began := time.Now()
 		c, away := p.admit(t.Context(), nil, 1, func() {})

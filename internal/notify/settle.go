@@ -226,7 +226,7 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], s settlement, channels []string) error {
 	for i, channel := range channels {
 		kind, ok := w.cfg.Known.Lookup(channel)
-		if !ok || w.provider(channel) == nil {
+		if !ok || w.routes[channel] == nil {
 			continue
 		}
 		reason := fmt.Sprintf("fallback for %s, rule %s", s.channel, s.rule)

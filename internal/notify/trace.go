@@ -20,9 +20,8 @@ func (w *Worker) startSpan(ctx context.Context, a *attempt, began time.Time) (co
 }
 
 // endSpan records the provider's answer and ends the span.
-func endSpan(span tracing.Span, receipt Receipt, err error) {
+func endSpan(span tracing.Span, err error) {
 	if span.Recording() {
-		span.Set(tracing.String("carewire.provider", receipt.Provider))
 		if err != nil {
 			e := classify(err)
 			span.Set(tracing.String("carewire.outcome", string(e.Class)), tracing.String("carewire.code", e.Code))

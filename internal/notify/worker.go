@@ -28,8 +28,8 @@ import (
 type Config struct {
 	// Pool runs as carewire_worker.
 	Pool *pgxpool.Pool
-	// Channels holds the providers of the configured channels, by name, in the order in which they
-	// are tried. For now a channel has exactly one.
+	// Channels holds the providers of the configured channels, by the channel's name, in the order in
+	// which they are tried. Their names differ within a channel.
 	Channels map[string][]*Provider
 	// Known describes every channel that a delivery can be on, configured or not; nil means
 	// care.BuiltinChannels.
@@ -51,6 +51,9 @@ type Config struct {
 	Wake func()
 	// Observe is called with the outcome of each attempt, for metrics. May be nil.
 	Observe func(channel string, outcome Outcome, took time.Duration)
+	// ObserveCall is called with the result of each call of a provider, for metrics: "accepted", or
+	// the class of its error. May be nil.
+	ObserveCall func(channel, provider, result string, took time.Duration)
 	// Tracer records the attempts of each sampled delivery; nil disables tracing.
 	Tracer *tracing.Tracer
 	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds, which is also the most.
@@ -92,6 +95,8 @@ type Worker struct {
 	queries *db.Queries
 	claimer *batcher[request, *db.DeliveryClaimRow]
 	settler *batcher[settlement, bool]
+	// routes are the configured channels' providers.
+	routes map[string]*route
 	// draining is closed by Drain.
 	draining chan struct{}
 	drain    sync.Once
@@ -100,8 +105,8 @@ type Worker struct {
 var _ river.Worker[DeliveryArgs] = (*Worker)(nil)
 
 // Validate returns an error for a missing Pool or Logger, an AttemptTimeout that is too long, an
-// invalid table of channels, or a channel that is not in the table or does not have exactly one
-// provider.
+// invalid table of channels, or a channel that is not in the table or has no provider, more than
+// maxProviders, or two of one name.
 func (cfg Config) Validate() error {
 	if cfg.Pool == nil || cfg.Logger == nil {
 		return errors.New("notify: Pool and Logger are required")
@@ -117,9 +122,29 @@ func (cfg Config) Validate() error {
 		if _, ok := all.Lookup(channel); !ok {
 			return fmt.Errorf("notify: provider for unknown channel %q; want one of %s", channel, strings.Join(all.Names(), ", "))
 		}
-		if len(providers) != 1 || providers[0] == nil {
-			return fmt.Errorf("notify: channel %s has %d providers; want one", channel, len(providers))
+		if err := validateProviders(providers); err != nil {
+			return fmt.Errorf("notify: channel %s: %w", channel, err)
 		}
+	}
+	return nil
+}
+
+// maxProviders bounds the providers of a channel.
+const maxProviders = 16
+
+func validateProviders(providers []*Provider) error {
+	if len(providers) == 0 || len(providers) > maxProviders {
+		return fmt.Errorf("%d providers; want 1 to %d", len(providers), maxProviders)
+	}
+	names := map[string]bool{}
+	for _, p := range providers {
+		switch {
+		case p == nil:
+			return errors.New("a provider is nil")
+		case names[p.name]:
+			return fmt.Errorf("duplicate provider name %q", p.name)
+		}
+		names[p.name] = true
 	}
 	return nil
 }
@@ -138,6 +163,13 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
 	}
+	if cfg.ObserveCall == nil {
+		cfg.ObserveCall = func(string, string, string, time.Duration) {}
+	}
+	routes := make(map[string]*route, len(cfg.Channels))
+	for channel, providers := range cfg.Channels {
+		routes[channel] = newRoute(providers)
+	}
 	if cfg.Templates == nil {
 		set, err := template.Default(cfg.Known...)
 		if err != nil {
@@ -147,7 +179,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	return &Worker{
 		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), settler: newSettler(cfg.Pool, cfg.Wake),
-		draining: make(chan struct{}),
+		routes: routes, draining: make(chan struct{}),
 	}, nil
 }
 
@@ -155,24 +187,14 @@ func New(cfg Config) (*Worker, error) {
 // stopping the River client, which would wait for them. Calls in progress continue.
 func (w *Worker) Drain() { w.drain.Do(func() { close(w.draining) }) }
 
-// provider returns the channel's provider, or nil if none is configured.
-func (w *Worker) provider(channel string) *Provider {
-	if all := w.cfg.Channels[channel]; len(all) > 0 {
-		return all[0]
-	}
-	return nil
-}
-
 // Channels returns the names of the configured channels, sorted.
 func (w *Worker) Channels() []string { return slices.Sorted(maps.Keys(w.cfg.Channels)) }
 
-// Stats returns the state of each channel's providers, in their order.
+// Stats returns the state of each channel's providers, in the order in which they are tried.
 func (w *Worker) Stats() map[string][]ProviderStats {
-	all := make(map[string][]ProviderStats, len(w.cfg.Channels))
-	for channel, providers := range w.cfg.Channels {
-		for _, p := range providers {
-			all[channel] = append(all[channel], p.Stats())
-		}
+	all := make(map[string][]ProviderStats, len(w.routes))
+	for channel, r := range w.routes {
+		all[channel] = r.stats()
 	}
 	return all
 }
@@ -201,10 +223,10 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 		return err
 	}
 	var permission *pass
-	if p := w.provider(job.Queue); p != nil {
+	if r := w.routes[job.Queue]; r != nil {
 		// Before the claim, so that a wait writes nothing.
 		var away time.Duration
-		permission, away = p.admit(ctx, w.draining, job.Priority, func() { w.cfg.Observe(job.Queue, OutcomeHeld, 0) })
+		permission, away = r.admit(ctx, w.draining, job.Priority, func() { w.cfg.Observe(job.Queue, OutcomeHeld, 0) })
 		if permission == nil {
 			return river.JobSnooze(away)
 		}
@@ -212,7 +234,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 	}
 
 	began := time.Now()
-	a, err := w.claim(ctx, job, client)
+	a, err := w.claim(ctx, job, client, permission.name())
 	if a == nil {
 		return err
 	}
@@ -222,8 +244,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 	if unsent != nil {
 		return w.settle(ctx, a, *unsent)
 	}
-	receipt, err := w.call(ctx, m)
-	permission.finish(receipt, err)
+	receipt, err := w.send(ctx, a, m, permission)
 	return w.finish(ctx, a, receipt, err)
 }
 
@@ -239,11 +260,11 @@ type attempt struct {
 	span    tracing.Span
 }
 
-// claim begins an attempt. It returns nil if there is nothing to do now; River then acts on the
+// claim begins an attempt, in which the provider is called next. It returns nil if there is nothing to do now; River then acts on the
 // error.
-func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client *river.Client[pgx.Tx]) (*attempt, error) {
+func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client *river.Client[pgx.Tx], provider string) (*attempt, error) {
 	run := newID()
-	row, err := w.claimFor(ctx, request{target{job.Args.DeliveryID, job.Queue}, run})
+	row, err := w.claimFor(ctx, request{target{job.Args.DeliveryID, job.Queue}, run, provider})
 	if err != nil {
 		return nil, fmt.Errorf("claim delivery: %s", postgres.SafeError(err))
 	}
@@ -283,7 +304,7 @@ func (w *Worker) claimFor(ctx context.Context, r request) (row *db.DeliveryClaim
 // compose returns the message, or the result if none is to be sent.
 func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	switch {
-	case w.provider(a.Channel) == nil:
+	case w.routes[a.Channel] == nil:
 		return Message{}, &result{outcome: OutcomeFailed, code: "channel_not_configured"}
 	case a.Contact == "deceased":
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "deceased"}
@@ -370,21 +391,6 @@ func (w *Worker) addSecret(ctx context.Context, a *attempt, data *template.Data)
 	}
 	data.Code = code
 	return nil
-}
-
-func (w *Worker) call(ctx context.Context, m Message) (receipt Receipt, err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.AttemptTimeout)
-	defer cancel()
-	// After a panic during the call it is unknown whether the message was sent.
-	defer func() {
-		if p := recover(); p != nil {
-			w.cfg.Logger.ErrorContext(ctx, "notifier panicked", "delivery_id", m.DeliveryID, "panic_type", fmt.Sprintf("%T", p), "stack", stack())
-			err = Uncertain("panic")
-		}
-	}()
-	ctx, span := tracing.StartClientSpan(ctx, "send "+m.Channel, tracing.String("carewire.channel", m.Channel))
-	defer func() { endSpan(span, receipt, err) }()
-	return w.provider(m.Channel).notifier.Notify(tracing.Detach(ctx), m)
 }
 
 // finish settles the provider's answer.

@@ -6,7 +6,7 @@
 
 -- name: DeliveryClaim :many
 -- Begins attempts, and returns everything that each needs, or why none can begin; no row where there is no such delivery. Each id
--- is given once, with its channel's address_kind and whether a repeat is harmless (repeat_safe).
+-- is given once, with its channel's address_kind, whether a repeat is harmless (repeat_safe), and the provider that is called next.
 --   settled    nothing is left to do
 --   in_flight  another run began an attempt less than stale_seconds ago
 --   crashed    an earlier run was interrupted during the call, and the message must not be sent twice
@@ -19,13 +19,15 @@ WITH asked AS (
         unnest((SELECT @channels::text[])) AS channel,
         unnest((SELECT @address_kinds::text[])) AS address_kind,
         unnest((SELECT @repeat_safe::boolean[])) AS repeat_safe,
-        unnest((SELECT @runs::uuid[])) AS run
+        unnest((SELECT @runs::uuid[])) AS run,
+        unnest((SELECT @providers::text[])) AS provider
 ), before AS (
     SELECT
         d.*,
         asked.address_kind,
         asked.repeat_safe,
         asked.run,
+        asked.provider AS asked_provider,
         (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
@@ -37,6 +39,7 @@ WITH asked AS (
         attempt = CASE WHEN before.own THEN d.attempt ELSE d.attempt + 1 END,
         attempt_started_at = now(),
         claimed_by = before.run,
+        provider = coalesce(nullif(before.asked_provider, ''), d.provider),
         possible_duplicate = d.possible_duplicate OR (before.attempt_started_at IS NOT NULL AND NOT before.own)
     FROM before
     WHERE d.id = before.id
@@ -111,6 +114,17 @@ JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = 
 JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id
 LEFT JOIN claimed ON claimed.id = before.id;
+
+-- name: DeliveryMove :execrows
+-- Records the provider that this run of the attempt calls next. No row if the attempt is no longer this run's.
+UPDATE deliveries
+SET provider = @provider::text
+WHERE id = @id
+    AND channel = @channel
+    AND attempt = @attempt
+    AND state = 'queued'
+    AND attempt_started_at IS NOT NULL
+    AND claimed_by = @run::uuid;
 
 -- name: DeliverySettle :many
 -- Ends attempts together with their events, in one statement. A delivery is left unchanged, and its

@@ -30,6 +30,7 @@ const (
 	Throttles            Scenario = "throttles"              // Too many requests; Retry-After is 7 seconds.
 	Fails                Scenario = "fails"                  // An internal error.
 	AcceptsWithoutAnswer Scenario = "accepts_without_answer" // The message is accepted, and no answer follows.
+	Breaks               Scenario = "breaks"                 // The connection breaks after the message was sent. Only a Server is asked for it.
 )
 
 // RetryAfter is the wait that a provider asks for in the scenario Throttles.
@@ -43,6 +44,25 @@ type Provider interface {
 	Use(s Scenario)
 	// Received returns how many messages it accepted.
 	Received() int
+}
+
+// Server is a Provider that does not speak HTTP. Its protocol has no Retry-After.
+type Server interface {
+	Provider
+	// Serve serves the protocol until stop is called, and at most until the end of the test. The URL
+	// has the host and port.
+	Serve(t *testing.T) (url string, stop func())
+}
+
+// serve serves the stand-in until stop is called or the test ends.
+func serve(t *testing.T, p Provider) (url string, stop func()) {
+	t.Helper()
+	if s, ok := p.(Server); ok {
+		return s.Serve(t)
+	}
+	server := httptest.NewServer(p.Handler())
+	t.Cleanup(server.Close)
+	return server.URL, server.Close
 }
 
 // Factory returns the Notifier under test for the provider, which is served at the URL, and closes
@@ -110,9 +130,8 @@ type answerCase struct {
 
 func (c answerCase) run(t *testing.T, channel string, p Provider, factory Factory) {
 	t.Helper()
-	server := httptest.NewServer(p.Handler())
-	t.Cleanup(server.Close)
-	n := factory(t, p, server.URL)
+	url, _ := serve(t, p)
+	n := factory(t, p, url)
 	p.Use(c.scenario)
 	receipt, err := send(t, n, channel)
 	require.Equal(t, c.received, p.Received(), "one call is one request")
@@ -124,15 +143,17 @@ func (c answerCase) run(t *testing.T, channel string, p Provider, factory Factor
 	}
 	requireClass(t, err, c.class)
 	failure, _ := errors.AsType[*notify.Error](err)
-	require.Equal(t, c.after, failure.RetryAfter)
+	if _, ok := p.(Server); !ok {
+		require.Equal(t, c.after, failure.RetryAfter)
+	}
 	requireNoSecret(t, err)
 }
 
 func testNotListening(t *testing.T, channel string, p Provider, factory Factory) {
 	t.Helper()
-	server := httptest.NewServer(p.Handler())
-	n := factory(t, p, server.URL)
-	server.Close()
+	url, stop := serve(t, p)
+	n := factory(t, p, url)
+	stop()
 	_, err := send(t, n, channel)
 	requireClass(t, err, notify.ClassTransient)
 	requireNoSecret(t, err)
@@ -140,6 +161,16 @@ func testNotListening(t *testing.T, channel string, p Provider, factory Factory)
 
 func testBrokenConnection(t *testing.T, channel string, p Provider, factory Factory) {
 	t.Helper()
+	if s, ok := p.(Server); ok {
+		url, _ := s.Serve(t)
+		n := factory(t, p, url)
+		p.Use(Breaks)
+		_, err := send(t, n, channel)
+		requireClass(t, err, notify.ClassUncertain)
+		require.Equal(t, 1, p.Received(), "it was not sent again")
+		requireNoSecret(t, err)
+		return
+	}
 	handler := p.Handler()
 	var calls atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

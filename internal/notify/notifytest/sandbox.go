@@ -48,7 +48,13 @@ func (p *SandboxProvider) Use(s Scenario) {
 // ServeSandbox serves the sandbox's providers until the test ends, and returns their URL.
 func ServeSandbox(t *testing.T, s *sandbox.Sandbox) string {
 	t.Helper()
-	server := httptest.NewServer(s.Providers())
+	return Serve(t, s.Providers())
+}
+
+// Serve serves the handler until the test ends, and returns its URL.
+func Serve(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -20,13 +20,15 @@ WITH asked AS (
         unnest((SELECT $3::text[])) AS channel,
         unnest((SELECT $4::text[])) AS address_kind,
         unnest((SELECT $5::boolean[])) AS repeat_safe,
-        unnest((SELECT $6::uuid[])) AS run
+        unnest((SELECT $6::uuid[])) AS run,
+        unnest((SELECT $7::text[])) AS provider
 ), before AS (
     SELECT
         d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.template_version,
         asked.address_kind,
         asked.repeat_safe,
         asked.run,
+        asked.provider AS asked_provider,
         (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
@@ -38,6 +40,7 @@ WITH asked AS (
         attempt = CASE WHEN before.own THEN d.attempt ELSE d.attempt + 1 END,
         attempt_started_at = now(),
         claimed_by = before.run,
+        provider = coalesce(nullif(before.asked_provider, ''), d.provider),
         possible_duplicate = d.possible_duplicate OR (before.attempt_started_at IS NOT NULL AND NOT before.own)
     FROM before
     WHERE d.id = before.id
@@ -121,6 +124,7 @@ type DeliveryClaimParams struct {
 	AddressKinds []string
 	RepeatSafe   []bool
 	Runs         []uuid.UUID
+	Providers    []string
 }
 
 type DeliveryClaimRow struct {
@@ -164,7 +168,7 @@ type DeliveryClaimRow struct {
 // They hide the lengths of their arrays in subqueries, so that PostgreSQL never considers a custom
 // plan cheaper, and keeps one generic plan.
 // Begins attempts, and returns everything that each needs, or why none can begin; no row where there is no such delivery. Each id
-// is given once, with its channel's address_kind and whether a repeat is harmless (repeat_safe).
+// is given once, with its channel's address_kind, whether a repeat is harmless (repeat_safe), and the provider that is called next.
 //
 //	settled    nothing is left to do
 //	in_flight  another run began an attempt less than stale_seconds ago
@@ -181,6 +185,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 		arg.AddressKinds,
 		arg.RepeatSafe,
 		arg.Runs,
+		arg.Providers,
 	)
 	if err != nil {
 		return nil, err
@@ -698,6 +703,40 @@ func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnC
 		return nil, err
 	}
 	return items, nil
+}
+
+const DeliveryMove = `-- name: DeliveryMove :execrows
+UPDATE deliveries
+SET provider = $1::text
+WHERE id = $2
+    AND channel = $3
+    AND attempt = $4
+    AND state = 'queued'
+    AND attempt_started_at IS NOT NULL
+    AND claimed_by = $5::uuid
+`
+
+type DeliveryMoveParams struct {
+	Provider string
+	ID       uuid.UUID
+	Channel  string
+	Attempt  int32
+	Run      uuid.UUID
+}
+
+// Records the provider that this run of the attempt calls next. No row if the attempt is no longer this run's.
+func (q *Queries) DeliveryMove(ctx context.Context, arg DeliveryMoveParams) (int64, error) {
+	result, err := q.db.Exec(ctx, DeliveryMove,
+		arg.Provider,
+		arg.ID,
+		arg.Channel,
+		arg.Attempt,
+		arg.Run,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const DeliveryPark = `-- name: DeliveryPark :execrows
