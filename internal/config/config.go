@@ -73,6 +73,10 @@ type Config struct {
 	// OIDCClientSecretFile is the path of a file with OIDCClientSecret, instead of the environment.
 	OIDCClientSecretFile string `env:"CAREWIRE_OIDC_CLIENT_SECRET_FILE" about:"file with the client secret"`
 
+	// Providers is the path of a YAML file with the providers of each channel, in order. A channel that
+	// it names must not be configured by the settings below too.
+	Providers string `env:"CAREWIRE_PROVIDERS" about:"YAML file with the ordered providers of each channel; check it with carewire providers check; default: the settings of one provider a channel"`
+
 	// EmailFrom is the sender address of emails, verified with SES; empty disables email.
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"sender address of emails; default: no email is sent. Credentials are read from the AWS SDK's variables"`
 	// SESConfigurationSet is the SES configuration set that publishes receipts.
