@@ -28,6 +28,9 @@ type metrics struct {
 	registry   *prometheus.Registry
 	deliveries *prometheus.CounterVec
 	attempts   *prometheus.HistogramVec
+	// calls and callSeconds are the calls of providers: an attempt has several if one moves it on.
+	calls       *prometheus.CounterVec
+	callSeconds *prometheus.HistogramVec
 	// unreached counts calls of dispatch.Config.Unreached.
 	unreached prometheus.Counter
 	// conditions counts calls of dispatch.Config.ConditionFailed; ruleNames are its rules so far.
@@ -74,6 +77,13 @@ func newMetrics() *metrics {
 			Name: "carewire_delivery_attempt_seconds", Help: "Duration of delivery attempts, from claim to settlement.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"channel"}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_provider_calls_total", Help: "Calls of a provider by result: accepted, permanent, transient, throttled or uncertain.",
+		}, []string{"channel", "provider", "result"}),
+		callSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "carewire_provider_call_seconds", Help: "Duration of calls of a provider.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+		}, []string{"channel", "provider"}),
 		unreached: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carewire_critical_unreached_total", Help: "Critical events planned by this instance for which nobody at the clinic can be reached.",
 		}),
@@ -86,7 +96,7 @@ func newMetrics() *metrics {
 	for _, channel := range knownChannels().Names() {
 		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))
 	}
-	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, m.conditions, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.attempts, m.calls, m.callSeconds, m.unreached, m.conditions, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m
 }
@@ -97,6 +107,12 @@ func (m *metrics) observeDelivery(channel string, outcome notify.Outcome, took t
 	if took > 0 {
 		m.attempts.WithLabelValues(channel).Observe(took.Seconds())
 	}
+}
+
+// observeCall implements notify.Config.ObserveCall.
+func (m *metrics) observeCall(channel, provider, result string, took time.Duration) {
+	m.calls.WithLabelValues(channel, provider, result).Inc()
+	m.callSeconds.WithLabelValues(channel, provider).Observe(took.Seconds())
 }
 
 func (m *metrics) watchSequencer(stats func() ledger.SequencerStats) {

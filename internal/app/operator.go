@@ -58,7 +58,7 @@ func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Po
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("read the settings: %w", postgres.Translate(err))
 	}
-	return channelsThat(func(c channel) bool { return c.configured(cfg) }), nil
+	return listedChannels(cfg)
 }
 
 // Migrate brings the database's schema up to date. It waits for a database that is unavailable, as

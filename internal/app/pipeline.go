@@ -161,7 +161,7 @@ func (s *Service) publishDefaults(ctx context.Context, pl *pipeline, known dispa
 func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Templates: templateset.Source{Sets: pl.known.Templates, Pool: s.db.worker}, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
-		Observe: s.metrics.observeDelivery, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
+		Observe: s.metrics.observeDelivery, ObserveCall: s.metrics.observeCall, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
 		return err

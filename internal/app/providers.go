@@ -155,7 +155,10 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 		}
 		p.channels[c.Name] = []*notify.Provider{provider}
 	}
-	return p, nil
+	if demo != nil {
+		return p, s.addDemoProvider(ctx, p, demo)
+	}
+	return p, s.openListed(ctx, p)
 }
 
 // newProvider wraps the client with the channel's circuit breaker and rate limiter.

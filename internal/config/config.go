@@ -76,6 +76,10 @@ type Config struct {
 	// ImageHosts are the hosts of images in messages and of clinics' logos. Only https is allowed.
 	ImageHosts []string `env:"CAREWIRE_IMAGE_HOSTS" envSeparator:"," about:"hosts of images in messages and of clinics' logos, comma-separated, such as img.example.org; default: none"`
 
+	// Providers is the path of a YAML file with the providers of each channel, in order. A channel that
+	// it names must not be configured by the settings below too.
+	Providers string `env:"CAREWIRE_PROVIDERS" about:"YAML file with the ordered providers of each channel; check it with carewire providers check; default: the settings of one provider a channel"`
+
 	// EmailFrom is the sender address of emails, verified with SES; empty disables email.
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"sender address of emails; default: no email is sent. Credentials are read from the AWS SDK's variables"`
 	// SESConfigurationSet is the SES configuration set that publishes receipts.

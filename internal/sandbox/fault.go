@@ -15,7 +15,7 @@ import (
 // only DelayMs delays a successful response.
 type Fault struct {
 	ID int64 `json:"id"`
-	// Channel ("email", "push", "sms", "whatsapp") or Provider ("ses", "fcm", "aws-sms", "twilio",
+	// Channel ("email", "push", "sms", "whatsapp") or Provider ("ses", "ses-eu", "fcm", "aws-sms", "twilio",
 	// "whatsapp") restricts the fault; without them it applies to all.
 	Channel  string `json:"channel,omitempty"`
 	Provider string `json:"provider,omitempty"`
@@ -43,6 +43,7 @@ type Fault struct {
 // The names of the providers.
 const (
 	providerSES      = "ses"
+	providerSESEU    = "ses-eu" // SES in a region of the EU, the second email provider of the demo.
 	providerFCM      = "fcm"
 	providerSMS      = "aws-sms"
 	providerTwilio   = "twilio"
@@ -51,7 +52,7 @@ const (
 
 // providerErrors has the error codes of each provider.
 var providerErrors = map[string]map[string]providerError{
-	providerSES: sesErrors, providerFCM: fcmErrors, providerSMS: smsErrors, providerTwilio: twilioErrors, providerWhatsApp: whatsAppErrors,
+	providerSES: sesErrors, providerSESEU: sesErrors, providerFCM: fcmErrors, providerSMS: smsErrors, providerTwilio: twilioErrors, providerWhatsApp: whatsAppErrors,
 }
 
 // providerError describes an error response of a provider.

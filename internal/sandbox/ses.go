@@ -56,7 +56,7 @@ func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m := Message{
-		Provider: providerSES, Channel: "email", To: req.Destination.ToAddresses[0], Subject: req.Content.Simple.Subject.Data,
+		Provider: sesProvider(r), Channel: "email", To: req.Destination.ToAddresses[0], Subject: req.Content.Simple.Subject.Data,
 		Body: req.Content.Simple.Body.Text.Data, HTML: req.Content.Simple.Body.HTML.Data,
 	}
 	for _, h := range req.Content.Simple.Headers {
@@ -75,6 +75,14 @@ func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"MessageId": fmt.Sprintf("%016x-sandbox-%06d", id, id)})
+}
+
+// sesProvider returns the provider that the request is for, by the region in its signature.
+func sesProvider(r *http.Request) string {
+	if strings.Contains(r.Header.Get("Authorization"), "/eu-") {
+		return providerSESEU
+	}
+	return providerSES
 }
 
 func sesError(w http.ResponseWriter, status int, code string) {
