@@ -189,10 +189,3 @@ func (b *bundle) deliveries(t *testing.T, f notify.DeliveryFilter) (all []notify
 	})
 	return all, err
 }
-
-func (b *bundle) markRead(t *testing.T, person, id uuid.UUID) error {
-	t.Helper()
-	return postgres.InTxAs(t.Context(), b.db.App, care.Actor{UserID: person}, func(tx pgx.Tx) error {
-		return notify.MarkRead(t.Context(), tx, person, id)
-	})
-}

@@ -42,6 +42,9 @@ type Config struct {
 	IssueSecret func(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error)
 	// BaseURL is the prefix of links in messages, without a slash at the end.
 	BaseURL string
+	// Links returns the links in messages. Nil links to BaseURL/notifications/ID, and leaves out the
+	// unsubscribe link of emails.
+	Links Links
 	// AppName is the service's name in messages; empty means "carewire".
 	AppName string
 	Logger  *slog.Logger
@@ -54,6 +57,15 @@ type Config struct {
 	Tracer *tracing.Tracer
 	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds, which is also the most.
 	AttemptTimeout time.Duration
+}
+
+// Links returns the links in messages. It is implemented by link.Signer.
+type Links interface {
+	// Open returns the deep link of a message's button; action 0 is the message itself.
+	Open(deliveryID uuid.UUID, action int) string
+	// Unsubscribe returns the link with which a person turns the emails of a category off, or "" if
+	// they cannot.
+	Unsubscribe(userID uuid.UUID, category string) string
 }
 
 // Outcome is the outcome of an attempt.
@@ -279,8 +291,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	case a.Contact == "none", a.kind.Address == care.AddressDevices && len(a.DeviceIds) == 0:
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "no_address"}
 	}
-	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
-	data := template.DataFor(a.EventType, a.Priority, link, w.cfg.AppName)
+	data := template.DataFor(a.EventType, a.Priority, w.link(a), w.cfg.AppName)
 	if unsent := w.addSecret(ctx, a, &data); unsent != nil {
 		return Message{}, unsent
 	}
@@ -296,7 +307,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	}
 	switch a.kind.Address {
 	case care.AddressEmail:
-		m.Email = a.Address
+		m.Email, m.UnsubscribeURL = a.Address, w.unsubscribeURL(a)
 	case care.AddressPhone, care.AddressWhatsApp:
 		m.Phone = a.Address
 	case care.AddressDevices, care.AddressNone:
@@ -305,6 +316,23 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 		m.Devices = append(m.Devices, Device{ID: id, Token: a.DeviceTokens[i], Platform: a.DevicePlatforms[i]})
 	}
 	return m, nil
+}
+
+// link returns the link to the notification.
+func (w *Worker) link(a *attempt) string {
+	if w.cfg.Links == nil {
+		return w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
+	}
+	return w.cfg.Links.Open(a.ID, 0)
+}
+
+// unsubscribeURL returns the link of RFC 8058, or "" for essential messages: those with a secret,
+// and critical ones.
+func (w *Worker) unsubscribeURL(a *attempt) string {
+	if _, essential := secretRequired[a.Template]; essential || a.Priority == "critical" || w.cfg.Links == nil {
+		return ""
+	}
+	return w.cfg.Links.Unsubscribe(a.RecipientID, a.Category)
 }
 
 // secretRequired lists the templates whose messages carry a secret, and whether the message is

@@ -34,6 +34,8 @@ type Message struct {
 	Link       string    `json:"link,omitempty"`
 	Priority   string    `json:"priority,omitempty"`
 	ReceivedAt time.Time `json:"receivedAt"`
+	// Headers are the headers of an email besides its addresses and subject.
+	Headers map[string]string `json:"headers,omitempty"`
 	// HTML is the body of an email, shown at /sandbox/messages/{id}/html.
 	HTML string `json:"-"`
 }

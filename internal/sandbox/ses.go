@@ -59,6 +59,12 @@ func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 		Channel: "email", To: req.Destination.ToAddresses[0], Subject: req.Content.Simple.Subject.Data,
 		Body: req.Content.Simple.Body.Text.Data, HTML: req.Content.Simple.Body.HTML.Data,
 	}
+	if list := req.Content.Simple.Headers; len(list) > 0 {
+		m.Headers = make(map[string]string, len(list))
+		for _, h := range list {
+			m.Headers[h.Name] = h.Value
+		}
+	}
 	for _, tag := range req.EmailTags {
 		if tag.Name == "delivery_id" {
 			m.DeliveryID = tag.Value

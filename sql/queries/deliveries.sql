@@ -80,6 +80,7 @@ SELECT
     n.event_type,
     n.subject,
     n.clinic_id,
+    n.category,
     n.rule,
     n.rule_version,
     coalesce(user_address(u, before.address_kind), '')::text AS address,

@@ -16,6 +16,7 @@ import (
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
+	"carewire/internal/inbox"
 	"carewire/internal/notify"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
@@ -83,7 +84,9 @@ func Register(api *httpapi.Server, s Services) error {
 	registerInvoices(api, s.Billing)
 	registerConversations(api, s.Chat)
 	registerEvents(api, s.Intake)
-	registerNotifications(api, notify.NewInbox(s.Writer))
+	own := inbox.New(s.Writer)
+	registerInbox(api, own)
+	registerNotifications(api, notify.NewInbox(s.Writer), own)
 	registerExplain(api, s.Writer)
 	registerRules(api, s.Writer, s.Rules)
 	registerFollowers(api, s.Writer, s.Operations)

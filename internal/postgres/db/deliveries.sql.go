@@ -23,7 +23,7 @@ WITH asked AS (
         unnest((SELECT $6::uuid[])) AS run
 ), before AS (
     SELECT
-        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified,
+        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.opened_at,
         asked.address_kind,
         asked.repeat_safe,
         asked.run,
@@ -81,6 +81,7 @@ SELECT
     n.event_type,
     n.subject,
     n.clinic_id,
+    n.category,
     n.rule,
     n.rule_version,
     coalesce(user_address(u, before.address_kind), '')::text AS address,
@@ -136,6 +137,7 @@ type DeliveryClaimRow struct {
 	EventType         string
 	Subject           string
 	ClinicID          *uuid.UUID
+	Category          string
 	Rule              string
 	RuleVersion       int32
 	Address           string
@@ -197,6 +199,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.EventType,
 			&i.Subject,
 			&i.ClinicID,
+			&i.Category,
 			&i.Rule,
 			&i.RuleVersion,
 			&i.Address,

@@ -426,6 +426,7 @@ type Delivery struct {
 	UpdatedAt         time.Time
 	SentAt            *time.Time
 	Unverified        bool
+	OpenedAt          *time.Time
 }
 
 type Device struct {
@@ -575,6 +576,23 @@ type ImportSource struct {
 	BaseUrl string
 }
 
+type InboxItem struct {
+	ID            uuid.UUID
+	EventPosition int64
+	EventID       uuid.UUID
+	EventType     string
+	Subject       string
+	RecipientID   uuid.UUID
+	ClinicID      *uuid.UUID
+	Category      string
+	Priority      string
+	CreatedAt     time.Time
+	SeenAt        *time.Time
+	ReadAt        *time.Time
+	ArchivedAt    *time.Time
+	HeldUntil     *time.Time
+}
+
 type Invitation struct {
 	ID         uuid.UUID
 	ClinicID   uuid.UUID
@@ -688,6 +706,8 @@ type Notification struct {
 	CreatedAt     time.Time
 	ReadAt        *time.Time
 	HeldUntil     *time.Time
+	SeenAt        *time.Time
+	ArchivedAt    *time.Time
 }
 
 type Outbox struct {
