@@ -125,6 +125,23 @@ func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID) 
 	})
 }
 
+// Opened records that the link of a message was opened, once if count is true, and returns its
+// notification. The error for an unknown delivery is care.NotFound.
+func (s *Service) Opened(ctx context.Context, deliveryID uuid.UUID, count bool) (uuid.UUID, error) {
+	var row db.DeliveryOpenedRow
+	err := s.writer.Read(ctx, care.SystemActor("link"), func(tx pgx.Tx) (err error) {
+		row, err = db.New(tx).DeliveryOpened(ctx, db.DeliveryOpenedParams{ID: deliveryID, Count: count})
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, care.Errorf(care.NotFound, "no such message")
+	}
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("open link: %w", err)
+	}
+	return row.NotificationID, nil
+}
+
 // place returns where the target ends in the actor's inbox.
 func (s *Service) place(ctx context.Context, actor care.Actor, t Target) (care.PageCursor, error) {
 	var at db.InboxPositionRow

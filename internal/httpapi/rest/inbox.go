@@ -11,6 +11,8 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/httpapi"
 	"carewire/internal/inbox"
+	"carewire/internal/outbox"
+	"carewire/internal/realtime"
 )
 
 // InboxPage is one page of the caller's inbox.
@@ -50,6 +52,15 @@ func (t InboxTarget) target() (inbox.Target, error) {
 	}
 	target.UpTo = id
 	return target, nil
+}
+
+// InboxCounts returns the function that reads the counts of a person's inbox for their sockets.
+func InboxCounts(writer *outbox.Writer) func(ctx context.Context, person uuid.UUID) (realtime.InboxCounts, error) {
+	service := inbox.New(writer)
+	return func(ctx context.Context, person uuid.UUID) (realtime.InboxCounts, error) {
+		counts, err := service.GetCounts(ctx, care.Actor{ID: person.String(), UserID: person})
+		return realtime.InboxCounts(counts), err
+	}
 }
 
 func registerInbox(api *httpapi.Server, service *inbox.Service) {
