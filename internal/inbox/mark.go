@@ -70,7 +70,7 @@ func (t Target) validate() error {
 	case set > 1:
 		return care.InvalidField("upTo", "cannot be combined with ids")
 	case len(t.IDs) > MaxIDs:
-		return care.InvalidField("ids", fmt.Sprintf("must have at most %d entries; use upTo for more", MaxIDs))
+		return care.InvalidField("ids", "must have at most %d entries; use upTo for more", MaxIDs)
 	case t.UpToPosition < 0:
 		return care.InvalidField("upTo", "must be the id of a notification or a position of at least 1")
 	}
