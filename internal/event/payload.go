@@ -158,8 +158,8 @@ type Notification struct {
 // ChannelDecision is the planner's decision for one channel. State is "queued" or "suppressed".
 type ChannelDecision struct {
 	Channel    string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
-	DeliveryID uuid.UUID `json:"deliveryId" doc:"The message on this channel; for inapp the notification, which is the message."`
-	State      string    `json:"state" doc:"queued or suppressed." example:"queued"`
+	DeliveryID uuid.UUID `json:"deliveryId" doc:"The message on this channel."`
+	State      string    `json:"state" doc:"queued or suppressed; delivered for inapp, whose message is the notification." example:"queued"`
 	Reason     string    `json:"reason" doc:"The reason, as a code." example:"planned"`
 }
 

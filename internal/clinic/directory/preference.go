@@ -60,7 +60,11 @@ func (s *Service) Unsubscribe(ctx context.Context, cmd care.Command, userID uuid
 		return care.Errorf(care.NotFound, "no such preference")
 	}
 	cmd.Actor = care.SystemActor("unsubscribe")
-	return s.setPreference(ctx, cmd, userID, p)
+	err := s.setPreference(ctx, cmd, userID, p)
+	if care.CodeOf(err) == care.Invalid { // The foreign key.
+		return care.Errorf(care.NotFound, "no such person")
+	}
+	return err
 }
 
 func (s *Service) setPreference(ctx context.Context, cmd care.Command, userID uuid.UUID, p Preference) error {
