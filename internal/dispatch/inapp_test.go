@@ -18,7 +18,7 @@ func inApp(t *testing.T) *bundle {
 	return b
 }
 
-func (b *bundle) publish(src string) {
+func (b *bundle) publishInApp(src string) {
 	b.tb.Helper()
 	wide := known
 	wide.Channels = care.BuiltinChannels.Names()
@@ -30,7 +30,7 @@ func (b *bundle) publish(src string) {
 func TestPlanner_PlansANotificationForInAppWithoutADelivery(t *testing.T) {
 	t.Parallel()
 	b := inApp(t)
-	b.publish(toPatient("ehr.*.created", "    channels: [inapp]\n"))
+	b.publishInApp(toPatient("ehr.*.created", "    channels: [inapp]\n"))
 	e := b.record("ehr.lab_report.created", b.user("pat"), b.user("doc"))
 	b.handle(e)
 	require.Empty(t, b.told(e))
@@ -43,7 +43,7 @@ func TestPlanner_PlansANotificationForInAppWithoutADelivery(t *testing.T) {
 func TestPlanner_KeepsNotificationsOutOfTheInboxOfPeopleWhoDoNotWantThem(t *testing.T) {
 	t.Parallel()
 	b := inApp(t)
-	b.publish("rules:\n" + aRule("one", "ehr.*.created", "    channels: [email, inapp]\n") + aRule("two", "ehr.*.critical", "    channels: [inapp]\n    priority: critical\n"))
+	b.publishInApp("rules:\n" + aRule("one", "ehr.*.created", "    channels: [email, inapp]\n") + aRule("two", "ehr.*.critical", "    channels: [inapp]\n    priority: critical\n"))
 	patient, doctor := b.user("pat"), b.user("doc")
 	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'inapp', false)`, patient)
 	archived := `SELECT (archived_at IS NOT NULL)::text FROM notifications WHERE event_id = $1 AND recipient_id = $2`
