@@ -62,7 +62,7 @@ func providers(tb testing.TB, channels map[string]notify.Notifier, logger *slog.
 }
 
 // setup makes the bundle. The client is started by start.
-func setup(t *testing.T, channels map[string]notify.Notifier) *bundle {
+func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*notify.Config)) *bundle {
 	t.Helper()
 	b := &bundle{
 		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logtest.Buffer{}, outcomes: map[notify.Outcome]int{},
@@ -78,6 +78,9 @@ func setup(t *testing.T, channels map[string]notify.Notifier) *bundle {
 			defer b.mu.Unlock()
 			b.outcomes[o]++
 		},
+	}
+	for _, c := range change {
+		c(&cfg)
 	}
 	var err error
 	b.worker, err = notify.New(cfg)
