@@ -43,7 +43,7 @@ func TestPlanner_PlansANotificationForInAppWithoutADelivery(t *testing.T) {
 func TestPlanner_KeepsNotificationsOutOfTheInboxOfPeopleWhoDoNotWantThem(t *testing.T) {
 	t.Parallel()
 	b := inApp(t)
-	b.publishInApp("rules:\n" + aRule("one", "ehr.*.created", "    channels: [email, inapp]\n") + aRule("two", "ehr.*.critical", "    channels: [inapp]\n    priority: critical\n"))
+	b.publishInApp("rules:\n" + aRule("one", "ehr.*.created", "    channels: [email, inapp]\n") + aRule("two", "ehr.*.updated", "    channels: [inapp]\n    priority: critical\n"))
 	patient, doctor := b.user("pat"), b.user("doc")
 	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'inapp', false)`, patient)
 	archived := `SELECT (archived_at IS NOT NULL)::text FROM notifications WHERE event_id = $1 AND recipient_id = $2`
@@ -54,7 +54,7 @@ func TestPlanner_KeepsNotificationsOutOfTheInboxOfPeopleWhoDoNotWantThem(t *test
 	require.Equal(t, []string{"one pat inapp: preference_off"}, b.not(e))
 	require.Equal(t, []string{"true"}, b.texts(archived, e.ID, patient))
 
-	urgent := b.record("ehr.lab_report.critical", patient, doctor)
+	urgent := b.record("ehr.lab_report.updated", patient, doctor)
 	b.handle(urgent)
 	require.Equal(t, []string{"false"}, b.texts(archived, urgent.ID, patient), "critical ones are always there")
 }

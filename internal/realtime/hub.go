@@ -50,7 +50,7 @@ type Hub struct {
 	// inbox reads counts; counts has the people whose counts are due.
 	inbox  func(ctx context.Context, person uuid.UUID) (InboxCounts, error)
 	counts *countQueue
-	pages   *queue
+	pages  *queue
 	// idle is the last event that all sessions it concerns were woken for.
 	idle  atomic.Pointer[ledger.Cursor]
 	ready chan struct{}

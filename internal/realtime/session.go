@@ -65,8 +65,8 @@ type session struct {
 	// sent.
 	recheckDue bool
 	// flying is the number of messages that Melody has and the network has not.
-	flying    int
-	replies   [][]byte
+	flying  int
+	replies [][]byte
 	// counts is an inbox frame that waits for credit; nil for none.
 	counts    []byte
 	closing   bool
