@@ -22,6 +22,7 @@ import (
 	"carewire/internal/httpapi/peer"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/httpapi/web"
+	"carewire/internal/inbox"
 	"carewire/internal/notify"
 )
 
@@ -119,6 +120,10 @@ func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
 		Directory: s.pipeline.directory,
 		Verifier:  s.pipeline.verifier,
 		Inbox:     notify.NewInbox(s.pipeline.writer),
+		Own:       inbox.New(s.pipeline.writer),
+		Links:     s.links,
+		AppLink:   s.cfg.AppLink,
+		LinkUsed:  s.countLinks(),
 		Chat:      chat.New(s.pipeline.writer),
 		Hub:       s.pipeline.hub,
 		Login:     web.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},

@@ -159,9 +159,12 @@ func (s *Service) publishDefaults(ctx context.Context, pl *pipeline, known dispa
 // startWork creates the River client. Every instance has one, because the planner and the dashboard
 // need it; only instances with the role work run its queues.
 func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Waker) error {
+	if err := s.openLinks(ctx); err != nil {
+		return err
+	}
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Templates: templateset.Source{Sets: pl.known.Templates, Pool: s.db.worker}, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
-		Observe: s.metrics.observeDelivery, ObserveCall: s.metrics.observeCall, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
+		Observe: s.metrics.observeDelivery, ObserveCall: s.metrics.observeCall, Tracer: s.tracer, Links: s.links, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
 		return err
@@ -267,6 +270,7 @@ func (s *Service) startRealtime(ctx context.Context, pl *pipeline, listener *led
 	wake, stop := listener.Ledger()
 	pl.hub, err = realtime.New(realtime.Config{
 		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: rest.Rights(pl.directory, chat.New(pl.writer)), Origins: s.cfg.Origins, Logger: s.logger,
+		Inbox:  rest.InboxCounts(pl.writer),
 		Verify: rest.Sessions(pl.verifier, pl.directory), Denied: rest.Denials(pl.writer),
 	})
 	if err != nil {

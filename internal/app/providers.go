@@ -115,9 +115,9 @@ func channelsThat(satisfy func(c channel) bool) care.Channels {
 	return found
 }
 
-// configured returns the channels that have a provider.
+// configured returns the channels that have a provider, and inapp, which needs none.
 func (p *providers) configured() care.Channels {
-	return knownChannels().Named(slices.Collect(maps.Keys(p.channels))...)
+	return knownChannels().Named(append(slices.Collect(maps.Keys(p.channels)), care.ChannelInApp)...)
 }
 
 // maxSandboxEmail is the size in bytes of the largest request that the sandbox's SES accepts.

@@ -21,6 +21,7 @@ import (
 	"carewire/internal/config"
 	"carewire/internal/httpapi"
 	"carewire/internal/logging"
+	"carewire/internal/notify/link"
 	"carewire/internal/postgres"
 	"carewire/internal/tracing"
 )
@@ -42,6 +43,7 @@ type Service struct {
 	pipeline  *pipeline
 	metrics   *metrics
 	tracer    *tracing.Tracer
+	links     *link.Signer
 	draining  atomic.Bool
 	// hurry is closed to end the drain delay of a stop.
 	hurry    chan struct{}

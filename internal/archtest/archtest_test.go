@@ -50,6 +50,8 @@ var allowed = map[string][]string{
 	"templateset":           {"care", "event", "notify/template", "outbox", "postgres", "rule", "textdiff", "versionset"},
 	"notify":                {"care", "event", "outbox", "postgres", "tracing", "notify/template"},
 	"notify/template":       {"care", "event"},
+	"notify/link":           {"care"},
+	"inbox":                 {"care", "event", "outbox", "postgres"},
 	"notify/httpcall":       {"notify"},
 	"notify/awsclient":      {"notify", "notify/httpcall"},
 	"notify/smstext":        {},
@@ -77,8 +79,8 @@ var allowed = map[string][]string{
 	"httpapi/openapi":       {"auth", "care", "httpapi/problem"},
 	"httpapi/limit":         {"care"},
 	"httpapi/peer":          {"care"},
-	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "templateset", "analytics", "audit", "auth", "httpapi", "httpapi/openapi", "httpapi/peer", "httpapi/problem", "jsonform"},
-	"httpapi/web":           {"care", "clinic/*", "event", "notify", "outbox", "realtime", "templateset", "auth", "httpapi", "httpapi/problem", "layout"},
+	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "inbox", "notify", "realtime", "templateset", "analytics", "audit", "auth", "httpapi", "httpapi/openapi", "httpapi/peer", "httpapi/problem", "jsonform"},
+	"httpapi/web":           {"care", "clinic/*", "event", "inbox", "notify", "notify/link", "outbox", "realtime", "templateset", "auth", "httpapi", "httpapi/problem", "layout"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
@@ -97,7 +99,7 @@ var allowed = map[string][]string{
 
 // fromTests lists packages that any package's tests may import: the real database, fakes of the
 // outside world, and helpers that read appended events.
-var fromTests = []string{"apidoc", "auth/authtest", "docs", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "notify/template", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"apidoc", "notify/link", "auth/authtest", "docs", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "notify/template", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{

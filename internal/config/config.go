@@ -40,6 +40,9 @@ type Config struct {
 	// BaseURL is the public URL of the service, used for links in messages. It defaults to
 	// http://Addr.
 	BaseURL string `env:"CAREWIRE_BASE_URL" about:"public URL of the service, for links in messages; default: http://CAREWIRE_ADDR"`
+	// AppLink is the URL of a page in the clinic's app, with {path} for the path, to which links in
+	// messages redirect. It defaults to the service's own pages.
+	AppLink string `env:"CAREWIRE_APP_LINK" about:"URL of the clinic's app that links in messages redirect to, with {path} for the path, such as https://app.example.org/{path}; default: the service's own pages"`
 	// MetricsAddr is the address on which /metrics and profiles are served, separate from the API. It
 	// defaults to none, and in demo mode to Addr.
 	MetricsAddr string `env:"CAREWIRE_METRICS_ADDR" about:"address to serve /metrics and profiles on, without authentication; default: none, in demo mode CAREWIRE_ADDR"`

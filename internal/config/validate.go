@@ -46,6 +46,23 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// isAppLink reports whether links can redirect to the URL: one of a website, or of an app's own
+// scheme, with {path} once behind the host.
+func isAppLink(text string) bool {
+	before, after, ok := strings.Cut(text, "{path}")
+	u, err := url.Parse(before)
+	if !ok || err != nil || strings.Contains(after, "{path}") || strings.ContainsAny(text, " \r\n\\") {
+		return false
+	}
+	switch u.Scheme {
+	case "", "javascript", "data", "file", "vbscript":
+		return false
+	case "http", "https":
+		return u.Host != "" && u.User == nil && u.Path != ""
+	}
+	return true
+}
+
 func (c Config) validateAddresses(add addError) {
 	host, _, err := net.SplitHostPort(c.Addr)
 	switch {
@@ -56,6 +73,9 @@ func (c Config) validateAddresses(add addError) {
 	}
 	if u, err := url.Parse(c.BaseURL); err != nil || !isHTTP(u) {
 		add("CAREWIRE_BASE_URL", "invalid URL %q; want an http or https URL", c.BaseURL)
+	}
+	if c.AppLink != "" && !isAppLink(c.AppLink) {
+		add("CAREWIRE_APP_LINK", "invalid URL %q; want one with {path}, such as https://app.example.org/{path}", c.AppLink)
 	}
 	if c.MetricsAddr != "" {
 		if _, _, err := net.SplitHostPort(c.MetricsAddr); err != nil {

@@ -169,8 +169,12 @@ type plan struct {
 // add adds the result of the rules for one event. It assigns ids in the same order.
 func (p *plan) add(m matched, o rule.Plan) {
 	for _, from := range o.Notifications {
-		n := notification{id: newID(), event: m.event, version: m.version, templates: m.templates, recipient: from.Recipient, match: from.Match, heldUntil: from.HeldUntil}
+		n := notification{id: newID(), event: m.event, version: m.version, templates: m.templates, recipient: from.Recipient, match: from.Match, heldUntil: from.HeldUntil, archived: from.InAppOff}
 		for _, d := range from.Messages {
+			if d.Channel == care.ChannelInApp {
+				p.addInApp(&n, d)
+				continue
+			}
 			n.deliveries = append(n.deliveries, delivery{
 				id: newID(), channel: d.Channel, suppressed: d.Suppressed, held: !from.HeldUntil.IsZero(), reason: d.Reason, match: d.Match, fallback: d.Fallback,
 			})
@@ -185,6 +189,17 @@ func (p *plan) add(m matched, o rule.Plan) {
 			event: m.event, version: m.version, rule: d.Rule, recipient: d.Recipient, channel: d.Channel, reason: d.Reason,
 		})
 	}
+}
+
+// addInApp adds the channel that has no delivery: the notification is the message.
+func (p *plan) addInApp(n *notification, d rule.Message) {
+	if d.Suppressed {
+		p.decisions = append(p.decisions, decision{
+			event: n.event, version: n.version, rule: d.Match.Rule.Name, recipient: n.recipient, channel: d.Channel, reason: d.Reason,
+		})
+		return
+	}
+	n.inApp = d.Reason
 }
 
 func (p *plan) addNotification(n notification) {

@@ -132,6 +132,8 @@ type notification struct {
 	match      *rule.Match // The first that notifies the person.
 	deliveries []delivery
 	heldUntil  time.Time // Zero if it does not wait for a review.
+	inApp      string    // The reason for the channel inapp; empty if no rule names it.
+	archived   bool      // The person wants it in the archive, not in the inbox.
 }
 
 // delivery is the message on one channel. It is queued unless suppressed or held.
@@ -157,7 +159,15 @@ func (d *delivery) state() string {
 
 // sends reports whether anything is to be sent, now or later.
 func (n *notification) sends() bool {
-	return slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
+	return n.inApp != "" || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
+}
+
+// archivedAt returns when the notification was archived: now, or the zero time if it is not.
+func (n *notification) archivedAt() (at time.Time) {
+	if n.archived {
+		at = time.Now()
+	}
+	return at
 }
 
 // decision is the decision of a matching rule not to send something, with its reason. recipient and

@@ -68,6 +68,7 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 		rows.RuleVersions = append(rows.RuleVersions, n.version)
 		rows.Templates = append(rows.Templates, n.match.Template)
 		rows.HeldUntils = append(rows.HeldUntils, n.heldUntil)
+		rows.ArchivedAts = append(rows.ArchivedAts, n.archivedAt())
 	}
 	ids, err := db.New(tx).NotificationPlan(ctx, rows)
 	if err != nil {
@@ -168,6 +169,9 @@ func (n *notification) announcement() event.Event {
 	data := event.Notification{NotificationID: n.id, UserID: n.recipient, Rule: n.match.Rule.Name, RuleVersion: n.version}
 	for _, d := range n.deliveries {
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: d.channel, DeliveryID: d.id, State: d.state(), Reason: d.reason})
+	}
+	if n.inApp != "" {
+		data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: n.id, State: "delivered", Reason: n.inApp})
 	}
 	typ := "notification.suppressed"
 	switch {

@@ -119,6 +119,8 @@ var Catalog = slices.Concat(
 		{"notification.delivered", CategorySystem, Delivery{}, true, nil, false, "A provider reported that a message was delivered."},
 		{"notification.read", CategorySystem, Delivery{}, true, nil, false, "The recipient opened a message."},
 		{"notification.failed", CategorySystem, Delivery{}, false, nil, false, "A message was not delivered, or (state unknown) it is not known whether it was."},
+		{"inbox.updated", CategorySystem, Inbox{}, true, nil, false, "A person marked notifications in their inbox."},
+		{"user.preference_changed", CategoryAccount, Preference{}, true, nil, false, "A person turned the messages of one category on one channel on or off, also with the unsubscribe link of an email."},
 		{"clinic.created", CategorySystem, Clinic{}, false, []care.Role{care.Admin}, false, "A clinic was registered."},
 		{"clinic.updated", CategorySystem, Clinic{}, false, []care.Role{care.Admin}, false, "The name or the time zone of a clinic was changed."},
 		{"clinic.settings_changed", CategorySystem, ClinicSettings{}, false, []care.Role{care.Admin}, false, "A clinic's settings were changed."},

@@ -159,7 +159,7 @@ type Notification struct {
 type ChannelDecision struct {
 	Channel    string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
 	DeliveryID uuid.UUID `json:"deliveryId" doc:"The message on this channel."`
-	State      string    `json:"state" doc:"queued or suppressed." example:"queued"`
+	State      string    `json:"state" doc:"queued or suppressed; delivered for inapp, whose message is the notification." example:"queued"`
 	Reason     string    `json:"reason" doc:"The reason, as a code." example:"planned"`
 }
 
@@ -167,7 +167,7 @@ type ChannelDecision struct {
 // message. Code is the error code of the provider or of carewire, in notification.failed.
 type Delivery struct {
 	NotificationID    uuid.UUID `json:"notificationId" doc:"The notification."`
-	DeliveryID        uuid.UUID `json:"deliveryId" doc:"The message."`
+	DeliveryID        uuid.UUID `json:"deliveryId" doc:"The message; for the channel inapp the notification, which is the message."`
 	UserID            uuid.UUID `json:"userId" doc:"The recipient."`
 	Channel           string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
 	Rule              string    `json:"rule,omitempty" doc:"The rule that planned it; absent in events of earlier releases." example:"lab-report-ready"`
@@ -177,6 +177,22 @@ type Delivery struct {
 	Code              string    `json:"code,omitempty" doc:"Error code of the provider or of carewire." example:"MessageRejected"`
 	State             string    `json:"state,omitempty" doc:"Final state, in notification.failed: failed, cancelled, or unknown if it may have been delivered." example:"failed"`
 	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty" doc:"Whether an earlier call may have reached the provider too." example:"false"`
+}
+
+// Inbox is the data of inbox.updated: the counts after a person marked notifications. The events of
+// one person are in the order of their marks.
+type Inbox struct {
+	UserID uuid.UUID `json:"userId" doc:"The person."`
+	Unread int64     `json:"unread" doc:"The number of unread notifications in the inbox; 1000 means 1000 or more." example:"3"`
+	Unseen int64     `json:"unseen" doc:"The number of these that the person has not seen." example:"1"`
+}
+
+// Preference is the data of user.preference_changed.
+type Preference struct {
+	UserID   uuid.UUID `json:"userId" doc:"The person."`
+	Category string    `json:"category" doc:"The category of events." example:"billing"`
+	Channel  string    `json:"channel" doc:"The channel's name." example:"email"`
+	Enabled  bool      `json:"enabled" doc:"Whether the person wants these messages." example:"false"`
 }
 
 // ServiceAccount is the data of service_account.created, activated, updated and disabled. Changed
@@ -243,6 +259,8 @@ func (CriticalLimits) payload()     {}
 func (Billing) payload()            {}
 func (Notification) payload()       {}
 func (Delivery) payload()           {}
+func (Inbox) payload()              {}
+func (Preference) payload()         {}
 func (ServiceAccount) payload()     {}
 func (ClinicSettings) payload()     {}
 func (RulesPublished) payload()     {}

@@ -116,6 +116,12 @@ func (s *Server) ThrottleFailedLogins(r *http.Request, login func() error) error
 	return s.throttleFailedLogins(r, s.exchanges, login)
 }
 
+// AllowLink counts a request of a link in a message, for which nobody signs in, by the client's
+// network. It returns care.RateLimited above the rate of one subject.
+func (s *Server) AllowLink(r *http.Request) error {
+	return s.links.Allow(peer.Network(infoOf(r.Context()).peer))
+}
+
 // AuditRefusedSignIn audits the error of a sign-in that was not run by ThrottleFailedLogins, if it
 // is known whose it was.
 func (s *Server) AuditRefusedSignIn(r *http.Request, err error) { s.signIns.refused(r, err) }

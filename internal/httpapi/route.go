@@ -117,6 +117,7 @@ var public = map[string]bool{
 	"GET /": true, "GET /openapi.json": true, "GET /openapi.yaml": true,
 	"GET /docs": true, "GET /docs/": true, "GET /docs/:page": true, "GET /docs/search": true,
 	"GET /livez": true, "GET /readyz": true,
+	"GET /l/:token": true, "GET /unsubscribe/:token": true, "POST /unsubscribe/:token": true,
 	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
 }
 

@@ -128,6 +128,8 @@ type Server struct {
 	// failures counts failed sign-ins by the network that they come from.
 	failures            *limit.Keyed[netip.Prefix]
 	doubtful, exchanges limit.Gate
+	// links counts the requests of public links by the network that they come from.
+	links *limit.Keyed[netip.Prefix]
 	crossOrigin         *http.CrossOriginProtection
 	baseURL             *url.URL
 	collections         []Collection
@@ -155,6 +157,7 @@ func New(cfg Config) (*Server, error) {
 		proxies:    cfg.TrustedProxies,
 		failures:   limit.NewKeyed[netip.Prefix](float64(cfg.RateLimit)/failureShare, cfg.RateLimit),
 		doubtful:   make(limit.Gate, maxDoubtful), exchanges: make(limit.Gate, maxExchanges),
+		links:       limit.NewKeyed[netip.Prefix](float64(cfg.RateLimit), 2*cfg.RateLimit),
 		crossOrigin: http.NewCrossOriginProtection(),
 		routes:      map[string]Access{},
 	}

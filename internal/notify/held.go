@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres"
@@ -107,6 +108,9 @@ func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []db.Notificatio
 		if err != nil {
 			return fmt.Errorf("end the hold of notifications: %w", err)
 		}
+		if p.Retracted { // Without messages, nothing was to be sent.
+			rows = slices.DeleteFunc(rows, func(r db.NotificationHoldEndRow) bool { return r.ID == uuid.Nil })
+		}
 		if err := appendEnded(ctx, tx, jobs, rows); err != nil {
 			return err
 		}
@@ -152,13 +156,18 @@ func appendEnded(ctx context.Context, tx pgx.Tx, jobs Inserter, rows []db.Notifi
 		}
 		data := event.Notification{NotificationID: first.NotificationID, UserID: first.RecipientID, Rule: first.Rule, RuleVersion: first.RuleVersion}
 		for _, r := range rows[:n] {
+			if r.ID == uuid.Nil {
+				continue
+			}
 			data.Channels = append(data.Channels, event.ChannelDecision{Channel: r.Channel, DeliveryID: r.ID, State: r.State, Reason: r.Reason})
 			if r.State == "queued" {
 				queued = append(queued, river.InsertManyParams{Args: DeliveryArgs{DeliveryID: r.ID}, InsertOpts: JobOpts(r.Channel, r.Priority)})
 			}
 		}
 		typ := "notification.planned"
-		if first.State != "queued" {
+		if first.ID == uuid.Nil {
+			data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: first.NotificationID, State: "delivered", Reason: "rule " + first.Rule})
+		} else if first.State != "queued" {
 			typ = "notification.suppressed"
 		}
 		of := delivery{

@@ -239,16 +239,6 @@ func (i *Inbox) GetOwn(ctx context.Context, cmd care.Command, id uuid.UUID) (Sum
 	return Summary(row), nil
 }
 
-// MarkRead records when the actor first read one of their own notifications. For one that does not
-// exist or is another person's it returns care.NotFound, once that denial is in the audit trail.
-func (i *Inbox) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID) error {
-	err := i.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error { return MarkRead(ctx, tx, cmd.Actor.UserID, id) })
-	if refusal, ok := errors.AsType[*care.Error](err); ok && refusal.Code == care.NotFound {
-		return i.denied(ctx, cmd, id, refusal)
-	}
-	return err
-}
-
 func (i *Inbox) denied(ctx context.Context, cmd care.Command, id uuid.UUID, refusal *care.Error) error {
 	return i.writer.Audited(ctx, outbox.Deny(cmd, refusal, care.SelfManage, care.Ref{Kind: "notification", ID: id}, nil, nil))
 }

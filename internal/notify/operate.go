@@ -198,19 +198,6 @@ func redriven(cmd care.Command, row db.DeliveryTakeForRedriveRow, reason string)
 	return e
 }
 
-// MarkRead records that a person has read a notification; the first time counts. The error for
-// another person's notification is care.NotFound.
-func MarkRead(ctx context.Context, q db.DBTX, recipientID, id uuid.UUID) error {
-	_, err := db.New(q).NotificationMarkRead(ctx, db.NotificationMarkReadParams{ID: id, RecipientID: recipientID})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return care.Errorf(care.NotFound, "no such notification in your inbox")
-	}
-	if err != nil {
-		return fmt.Errorf("mark a notification as read: %w", postgres.Translate(err))
-	}
-	return nil
-}
-
 // known returns the channels, or the built-in ones for none.
 func known(channels care.Channels) care.Channels {
 	if len(channels) == 0 {

@@ -167,18 +167,6 @@ func TestDeliveries_ListsByStateAndChannelTheLastPlannedFirst(t *testing.T) {
 	}
 }
 
-func TestMarkRead_KeepsTheFirstTimeAndIsOnlyForTheRecipient(t *testing.T) {
-	t.Parallel()
-	b, _, _ := withRecorders(t)
-	id := b.delivery(b.plan(plan{})).NotificationID
-	require.Equal(t, care.NotFound, care.CodeOf(b.markRead(t, newID(), id)))
-	require.Equal(t, 1, b.count(`SELECT count(*) FROM notifications WHERE read_at IS NULL`))
-	require.NoError(t, b.markRead(t, b.user, id))
-	b.exec(`UPDATE notifications SET read_at = '2026-01-02T03:04:05Z'`)
-	require.NoError(t, b.markRead(t, b.user, id))
-	require.Equal(t, 1, b.count(`SELECT count(*) FROM notifications WHERE read_at = '2026-01-02T03:04:05Z'`))
-}
-
 // deliveries lists as an operator.
 func (b *bundle) deliveries(t *testing.T, f notify.DeliveryFilter) (all []notify.DeliveryStatus, err error) {
 	t.Helper()
@@ -188,11 +176,4 @@ func (b *bundle) deliveries(t *testing.T, f notify.DeliveryFilter) (all []notify
 		return err
 	})
 	return all, err
-}
-
-func (b *bundle) markRead(t *testing.T, person, id uuid.UUID) error {
-	t.Helper()
-	return postgres.InTxAs(t.Context(), b.db.App, care.Actor{UserID: person}, func(tx pgx.Tx) error {
-		return notify.MarkRead(t.Context(), tx, person, id)
-	})
 }

@@ -43,6 +43,9 @@ type Config struct {
 	IssueSecret func(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error)
 	// BaseURL is the prefix of links in messages, without a slash at the end.
 	BaseURL string
+	// Links returns the links in messages. Nil links to BaseURL/notifications/ID, and leaves out the
+	// unsubscribe link of emails.
+	Links Links
 	// AppName is the service's name in messages; empty means "carewire".
 	AppName string
 	Logger  *slog.Logger
@@ -70,6 +73,15 @@ type TemplateSource interface {
 type oneSet struct{ *template.Set }
 
 func (s oneSet) TemplateSet(context.Context, int32) (*template.Set, error) { return s.Set, nil }
+
+// Links returns the links in messages. It is implemented by link.Signer.
+type Links interface {
+	// Open returns the deep link of a message's button; action 0 is the message itself.
+	Open(deliveryID uuid.UUID, action int) string
+	// Unsubscribe returns the link with which a person turns the emails of a category off, or "" if
+	// they cannot.
+	Unsubscribe(userID uuid.UUID, category string) string
+}
 
 // Outcome is the outcome of an attempt.
 type Outcome string
@@ -317,8 +329,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	if unsent != nil {
 		return Message{}, unsent
 	}
-	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
-	data := template.DataFor(a.EventType, a.Priority, link, cmp.Or(a.BrandName, w.cfg.AppName))
+	data := template.DataFor(a.EventType, a.Priority, w.link(a), cmp.Or(a.BrandName, w.cfg.AppName))
 	data.Brand = template.Brand{DisplayName: a.BrandName, LogoURL: a.BrandLogoUrl, Color: a.BrandColor, ReplyTo: a.BrandReplyTo}
 	if unsent := w.addSecret(ctx, a, &data); unsent != nil {
 		return Message{}, unsent
@@ -336,7 +347,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	}
 	switch a.kind.Address {
 	case care.AddressEmail:
-		m.Email = a.Address
+		m.Email, m.UnsubscribeURL = a.Address, w.unsubscribeURL(a)
 	case care.AddressPhone, care.AddressWhatsApp:
 		m.Phone = a.Address
 	case care.AddressDevices, care.AddressNone:
@@ -362,6 +373,23 @@ func (w *Worker) templates(ctx context.Context, a *attempt) (*template.Set, *res
 	}
 	w.cfg.Logger.ErrorContext(ctx, "message held: its template set is not available", "delivery_id", a.ID, "template_version", a.TemplateVersion, "error", postgres.SafeError(err))
 	return nil, &result{outcome: OutcomeHeld, code: code}
+}
+
+// link returns the link to the notification.
+func (w *Worker) link(a *attempt) string {
+	if w.cfg.Links == nil {
+		return w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
+	}
+	return w.cfg.Links.Open(a.ID, 0)
+}
+
+// unsubscribeURL returns the link of RFC 8058, or "" for essential messages: those with a secret,
+// and critical ones.
+func (w *Worker) unsubscribeURL(a *attempt) string {
+	if _, essential := secretRequired[a.Template]; essential || a.Priority == "critical" || w.cfg.Links == nil {
+		return ""
+	}
+	return w.cfg.Links.Unsubscribe(a.RecipientID, a.Category)
 }
 
 // secretRequired lists the templates whose messages carry a secret, and whether the message is

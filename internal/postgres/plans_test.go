@@ -338,8 +338,36 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.NotificationUnread(ctx, db.NotificationUnreadParams{RecipientID: person.UserID, Most: 100})
 			return err
 		}},
-		{"mark read", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.NotificationMarkRead(ctx, db.NotificationMarkReadParams{ID: numbered('f', 6), RecipientID: person.UserID})
+		{"inbox page", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxList(ctx, db.InboxListParams{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"inbox page of unread", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxListUnread(ctx, db.InboxListUnreadParams{RecipientID: person.UserID, Unseen: true, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"inbox page of archived", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxListArchived(ctx, db.InboxListArchivedParams{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"inbox counts", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxCounts(ctx, db.InboxCountsParams{RecipientID: person.UserID, Most: 100})
+			return err
+		}},
+		{"inbox up to", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxUnreadUpTo(ctx, db.InboxUnreadUpToParams{RecipientID: person.UserID, ToTime: long.Time, ToID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"inbox of ids", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxOf(ctx, db.InboxOfParams{Ids: []uuid.UUID{numbered('f', 6)}, RecipientID: person.UserID})
+			return err
+		}},
+		{"inbox mark", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxMark(ctx, db.InboxMarkParams{Mark: "read", RecipientID: person.UserID, Ids: []uuid.UUID{numbered('f', 6)}, EventPositions: []int64{6}})
+			return err
+		}},
+		{"inbox settle read", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxSettleRead(ctx, db.InboxSettleReadParams{Ids: []uuid.UUID{numbered('f', 6)}, EventPositions: []int64{6}})
 			return err
 		}},
 		{"deliveries of notifications", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {

@@ -67,6 +67,9 @@ type Config struct {
 	// Denied commits a denied room to the audit trail before the client gets its answer. If it
 	// fails, the subscription fails. nil disables auditing.
 	Denied func(ctx context.Context, d DeniedRoom) error
+	// Inbox returns the counts of a person's inbox, which the person's sockets receive after each
+	// event that may have changed them; nil disables these frames.
+	Inbox func(ctx context.Context, person uuid.UUID) (InboxCounts, error)
 	// Origins are the origins, besides the service's own, that may open sockets from a browser, as
 	// scheme://host[:port].
 	Origins []string

@@ -47,7 +47,10 @@ type Hub struct {
 	windows *windows
 	index   *index
 	wakes   *queue
-	pages   *queue
+	// inbox reads counts; counts has the people whose counts are due.
+	inbox  func(ctx context.Context, person uuid.UUID) (InboxCounts, error)
+	counts *countQueue
+	pages  *queue
 	// idle is the last event that all sessions it concerns were woken for.
 	idle  atomic.Pointer[ledger.Cursor]
 	ready chan struct{}
@@ -73,6 +76,7 @@ func New(cfg Config) (*Hub, error) {
 	limits := cfg.Limits.withDefaults()
 	h := &Hub{
 		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, authorizer: cfg.Authorizer, verify: cfg.Verify,
+		inbox: cfg.Inbox, counts: newCountQueue(),
 		denied: cfg.Denied, origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
 		ring: newRing(limits.RingEvents, limits.RingBytes), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
 		perUser: map[uuid.UUID]int{},
@@ -128,6 +132,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		workers.Go(func() { h.pager(ctx) })
 	}
 	workers.Go(func() { h.idleTicker(ctx) })
+	workers.Go(func() { h.counter(ctx) })
 	close(h.ready)
 
 	err := ledger.NewTail(ledger.TailConfig{
@@ -201,6 +206,7 @@ func (h *Hub) fanOut(batch []event.Event) {
 	head := ledger.CursorOf(batch[len(batch)-1])
 	h.idle.Store(&head)
 	h.wakeUp(woken...)
+	h.queueCounts(batch)
 }
 
 // restart starts over when the ledger is not the one that was read before. Events that were sent

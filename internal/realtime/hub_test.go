@@ -305,6 +305,7 @@ type seen struct {
 type frame struct {
 	Type, ID, Room, Cursor, From, To, Code, Field, Detail, Reason string
 	Events                                                        []seen
+	Unread, Unseen                                                int64
 }
 
 type option func(url.Values, http.Header, *websocket.Dialer)

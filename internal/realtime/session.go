@@ -65,8 +65,10 @@ type session struct {
 	// sent.
 	recheckDue bool
 	// flying is the number of messages that Melody has and the network has not.
-	flying    int
-	replies   [][]byte
+	flying  int
+	replies [][]byte
+	// counts is an inbox frame that waits for credit; nil for none.
+	counts    []byte
 	closing   bool
 	expiry    *time.Timer
 	expiresAt time.Time
@@ -95,6 +97,7 @@ func (s *session) flushLocked() {
 		s.closeLocked(end.code, end.reason)
 	}
 	s.sendReplies()
+	s.sendCounts()
 }
 
 // end closes the session at the next flush; nil changes nothing.

@@ -45,11 +45,12 @@ func (r *resolver) escalate() {
 	}
 }
 
-// reached reports whether a message to a person other than the event's is to be sent.
+// reached reports whether a message to a person other than the event's is to be sent. The inbox of
+// the app alone reaches nobody who does not look at it.
 func (r *resolver) reached() bool {
 	return slices.ContainsFunc(r.plan.Notifications, func(n Notification) bool {
 		return (r.event.PersonID == nil || n.Recipient != *r.event.PersonID) &&
-			slices.ContainsFunc(n.Messages, func(m Message) bool { return !m.Suppressed })
+			slices.ContainsFunc(n.Messages, func(m Message) bool { return !m.Suppressed && m.Channel != care.ChannelInApp })
 	})
 }
 

@@ -28,6 +28,9 @@ type Notification struct {
 	// HeldUntil is the time until which the notification waits for a clinician to see a critical
 	// finding; zero if it does not.
 	HeldUntil time.Time
+	// InAppOff reports that the person does not want the notification in their inbox: it goes to the
+	// archive.
+	InAppOff bool
 }
 
 // Message is the message on one channel. It is to be sent unless Suppressed.
@@ -241,7 +244,10 @@ func (r *resolver) notify(c *candidate, person *Person) {
 	slices.SortStableFunc(c.matches, func(a, b *Match) int {
 		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
 	})
-	t := Notification{Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldUntil(c.id, person)}
+	t := Notification{
+		Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldUntil(c.id, person),
+		InAppOff: r.obstacle(person, c.matches[0], care.ChannelInApp) == ReasonPreferenceOff,
+	}
 	why := cmp.Or(c.why, "rule ")
 	for _, m := range c.matches {
 		for _, channel := range m.Rule.Channels {
@@ -251,6 +257,9 @@ func (r *resolver) notify(c *candidate, person *Person) {
 			}
 			r.add(&t, person, m, channel, why+m.Rule.Name)
 		}
+	}
+	if inApp := t.on(care.ChannelInApp); inApp != nil && !inApp.Suppressed {
+		t.InAppOff = false // Another rule's category.
 	}
 	for i := range len(t.Messages) {
 		if t.Messages[i].Suppressed {

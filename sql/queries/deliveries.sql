@@ -84,6 +84,7 @@ SELECT
     n.event_type,
     n.subject,
     n.clinic_id,
+    n.category,
     n.rule,
     n.rule_version,
     coalesce(brand.display_name, '')::text AS brand_name,

@@ -42,7 +42,7 @@ WHERE n.id = longer.id
 
 -- name: NotificationHoldEnd :many
 -- Ends the wait: the messages are queued, or suppressed if the record was retracted. Returns each
--- message.
+-- message, and a notification without waiting messages with a zero id.
 WITH ended AS (
     UPDATE notifications AS n
     SET held_until = CASE WHEN @retracted::boolean THEN 'infinity'::timestamptz END
@@ -57,30 +57,45 @@ WITH ended AS (
         n.id,
         n.event_position,
         n.recipient_id,
+        n.event_id,
         n.clinic_id,
+        n.rule,
         n.rule_version
+), changed AS (
+    UPDATE deliveries AS d
+    SET
+        state = CASE WHEN @retracted::boolean THEN 'suppressed' ELSE 'queued' END,
+        reason = CASE WHEN @retracted::boolean THEN @reason::text ELSE 'rule ' || d.rule END,
+        updated_at = now()
+    FROM ended
+    WHERE d.event_position = ended.event_position
+        AND d.recipient_id = ended.recipient_id
+        AND d.notification_id = ended.id
+        AND d.state = 'planned'
+    RETURNING
+        d.id,
+        d.notification_id,
+        d.channel,
+        d.priority,
+        d.state,
+        d.reason,
+        d.rule,
+        d.correlation_id,
+        d.traceparent
 )
-UPDATE deliveries AS d
-SET
-    state = CASE WHEN @retracted::boolean THEN 'suppressed' ELSE 'queued' END,
-    reason = CASE WHEN @retracted::boolean THEN @reason::text ELSE 'rule ' || d.rule END,
-    updated_at = now()
-FROM ended
-WHERE d.event_position = ended.event_position
-    AND d.recipient_id = ended.recipient_id
-    AND d.notification_id = ended.id
-    AND d.state = 'planned'
-RETURNING
-    d.id,
-    d.notification_id,
-    d.event_id,
-    d.recipient_id,
-    d.channel,
-    d.priority,
-    d.state,
-    d.reason,
-    d.rule,
-    d.correlation_id,
-    d.traceparent,
+SELECT
+    coalesce(c.id, '00000000-0000-0000-0000-000000000000')::uuid AS id,
+    ended.id AS notification_id,
+    ended.event_id,
+    ended.recipient_id,
+    coalesce(c.channel, '')::text AS channel,
+    coalesce(c.priority, '')::text AS priority,
+    coalesce(c.state, '')::text AS state,
+    coalesce(c.reason, '')::text AS reason,
+    coalesce(c.rule, ended.rule)::text AS rule,
+    c.correlation_id,
+    c.traceparent,
     ended.clinic_id,
-    ended.rule_version;
+    ended.rule_version
+FROM ended
+LEFT JOIN changed AS c ON c.notification_id = ended.id;

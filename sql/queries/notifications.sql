@@ -108,6 +108,7 @@ FROM (
     FROM notifications
     WHERE recipient_id = @recipient_id
         AND held_until IS NULL
+        AND archived_at IS NULL
         AND read_at IS NULL
     LIMIT @most
 ) AS unread;
@@ -144,13 +145,3 @@ LEFT JOIN clinics c ON c.id = n.clinic_id
 WHERE n.id = @id
     AND n.held_until IS NULL
     AND n.recipient_id = @recipient_id;
-
--- name: NotificationMarkRead :one
--- The first mark is kept. Returns no row if the notification belongs to another person or does not
--- exist.
-UPDATE notifications
-SET read_at = coalesce(read_at, now())
-WHERE id = @id
-    AND held_until IS NULL
-    AND recipient_id = @recipient_id
-RETURNING read_at;

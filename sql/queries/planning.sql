@@ -78,9 +78,9 @@ FROM record_holds(@ids::uuid[]) AS h (id, retracted, held_until);
 
 -- name: NotificationPlan :many
 -- Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
--- held_untils has year 1 for rows that are not held.
+-- held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox.
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template, held_until)
+    rule, rule_version, template, held_until, seen_at, archived_at)
 SELECT
     unnest(@ids::uuid[]),
     unnest(@event_positions::bigint[]),
@@ -94,7 +94,9 @@ SELECT
     unnest(@rules::text[]),
     unnest(@rule_versions::integer[]),
     unnest(@templates::text[]),
-    nullif(unnest(@held_untils::timestamptz[]), '0001-01-01 00:00:00+00')
+    nullif(unnest(@held_untils::timestamptz[]), '0001-01-01 00:00:00+00'),
+    nullif(unnest(@archived_ats::timestamptz[]), '0001-01-01 00:00:00+00'),
+    nullif(unnest(@archived_ats), '0001-01-01 00:00:00+00')
 ON CONFLICT (event_position, recipient_id) DO NOTHING
 RETURNING id;
 

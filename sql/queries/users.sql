@@ -365,10 +365,12 @@ SELECT
 FROM preferences
 WHERE user_id = @user_id;
 
--- name: PreferenceSet :exec
+-- name: PreferenceSet :execrows
+-- Returns 0 if the preference is the same already.
 INSERT INTO preferences (user_id, category, channel, enabled)
 VALUES (@user_id, @category, @channel, @enabled)
 ON CONFLICT ON CONSTRAINT preferences_pkey DO UPDATE
 SET
     enabled = excluded.enabled,
-    updated_at = now();
+    updated_at = now()
+WHERE preferences.enabled <> excluded.enabled;

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
 
@@ -46,13 +48,39 @@ func (s *Service) UpdatePreference(ctx context.Context, cmd care.Command, p Pref
 	if err := p.Validate(s.preferable); err != nil {
 		return err
 	}
+	return s.setPreference(ctx, cmd, cmd.Actor.UserID, p)
+}
+
+// Unsubscribe turns the person's messages of one category on one channel off, on behalf of the owner
+// of a signed link, who is not signed in. Repeating it changes nothing. The error for a person who is
+// not registered, or a preference that does not exist, is care.NotFound.
+func (s *Service) Unsubscribe(ctx context.Context, cmd care.Command, userID uuid.UUID, category, channel string) error {
+	p := Preference{Category: category, Channel: channel}
+	if err := p.Validate(s.preferable); err != nil {
+		return care.Errorf(care.NotFound, "no such preference")
+	}
+	cmd.Actor = care.SystemActor("unsubscribe")
+	err := s.setPreference(ctx, cmd, userID, p)
+	if care.CodeOf(err) == care.Invalid { // The foreign key.
+		return care.Errorf(care.NotFound, "no such person")
+	}
+	return err
+}
+
+func (s *Service) setPreference(ctx context.Context, cmd care.Command, userID uuid.UUID, p Preference) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		err := db.New(tx).PreferenceSet(ctx, db.PreferenceSetParams{
-			UserID: cmd.Actor.UserID, Category: p.Category, Channel: p.Channel, Enabled: p.Enabled,
+		changed, err := db.New(tx).PreferenceSet(ctx, db.PreferenceSetParams{
+			UserID: userID, Category: p.Category, Channel: p.Channel, Enabled: p.Enabled,
 		})
 		if err != nil {
 			return fmt.Errorf("set preference: %w", err)
 		}
-		return nil
+		if changed == 0 {
+			return nil
+		}
+		e := event.New(cmd, "user.preference_changed", care.Ref{Kind: "user", ID: userID}, event.Preference{
+			UserID: userID, Category: p.Category, Channel: p.Channel, Enabled: p.Enabled,
+		})
+		return outbox.Append(ctx, tx, e.About(cmd, userID, nil))
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/httpapi/rest"
+	"carewire/internal/inbox"
 	"carewire/internal/ledger"
 	"carewire/internal/notify/template"
 )
@@ -502,6 +503,18 @@ func (w *walk) visitOwn(all map[string]func() visit) {
 	all["list-notifications"], all["issue-socket-ticket"] = own("/api/notifications", nil), own("/api/socket/tickets", nil)
 	all["register-device"] = own("/api/me/devices", map[string]any{"platform": "ios", "token": "walk-1"})
 	all["set-preference"] = own("/api/me/preferences", map[string]any{"category": "clinical", "channel": "email", "enabled": true})
+	all["list-inbox"] = own("/api/inbox", nil)
+	for i, mark := range inbox.Marks {
+		all["mark-inbox-"+string(mark)] = func() visit {
+			return own("/api/inbox/"+string(mark), map[string]any{"ids": []any{w.notify(patient, 110+i, "sent")}})()
+		}
+	}
+	all["GET /preferences"] = own("/preferences", nil)
+	all["POST /preferences"] = func() visit {
+		v := own("/preferences", "on=clinical%2Femail")()
+		v.headers = []string{"Content-Type", "application/x-www-form-urlencoded"}
+		return v
+	}
 	all["list-contacts"] = own("/api/me/contacts", nil)
 	all["set-contact"] = own("/api/me/contacts/sms", map[string]any{"address": "+491713920007"})
 	all["request-verification"] = func() visit { w.unverified(); return own(verification, nil)() }

@@ -9,6 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/httpapi"
+	"carewire/internal/inbox"
 	"carewire/internal/notify"
 )
 
@@ -49,7 +50,7 @@ func (in *notificationsInput) checkOwn() error {
 	return nil
 }
 
-func registerNotifications(api *httpapi.Server, inbox *notify.Inbox) {
+func registerNotifications(api *httpapi.Server, notifications *notify.Inbox, own *inbox.Service) {
 	type output struct{ Body NotificationPage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-notifications", Method: http.MethodGet, Path: "/api/notifications",
@@ -59,7 +60,7 @@ func registerNotifications(api *httpapi.Server, inbox *notify.Inbox) {
 			"recipients, with filters for state, channel, time and recipient.",
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *notificationsInput) (*output, error) {
-		page, err := listNotifications(ctx, inbox, in)
+		page, err := listNotifications(ctx, notifications, in)
 		return &output{page}, err
 	})
 
@@ -70,15 +71,15 @@ func registerNotifications(api *httpapi.Server, inbox *notify.Inbox) {
 		ID: "mark-notification-read", Method: http.MethodPut, Path: "/api/notifications/{id}/read",
 		Tag: "me", Action: care.SelfManage,
 		Summary: "Mark a notification as read",
-		Description: "Records when the caller first read one of their own notifications. " +
+		Description: "Marks one of the caller's own notifications as read, as `POST /api/inbox/read` does. " +
 			"Repeating it changes nothing. It takes no body.",
 		Refusals: []care.Code{care.Forbidden, care.NotFound},
 	}, func(ctx context.Context, in *one) (*struct{}, error) {
-		return nil, inbox.MarkRead(ctx, httpapi.CommandOf(ctx), in.ID)
+		return nil, own.MarkRead(ctx, httpapi.CommandOf(ctx), in.ID)
 	})
 }
 
-func listNotifications(ctx context.Context, inbox *notify.Inbox, in *notificationsInput) (NotificationPage, error) {
+func listNotifications(ctx context.Context, notifications *notify.Inbox, in *notificationsInput) (NotificationPage, error) {
 	actor := httpapi.ActorOf(ctx)
 	before, err := httpapi.ParseCursor(in.Cursor, care.AfterAll)
 	if err != nil {
@@ -89,12 +90,12 @@ func listNotifications(ctx context.Context, inbox *notify.Inbox, in *notificatio
 		Before: before, Limit: in.Limit,
 	}
 	if actor.MayOnPlatform(care.NotificationReview) {
-		page, err := inbox.ListAll(ctx, actor, filter)
+		page, err := notifications.ListAll(ctx, actor, filter)
 		return NotificationPage{Items: page.Items, Next: page.Next}, err
 	}
 	if err := in.checkOwn(); err != nil {
 		return NotificationPage{}, err
 	}
-	page, unread, err := inbox.ListOwn(ctx, actor, filter)
+	page, unread, err := notifications.ListOwn(ctx, actor, filter)
 	return NotificationPage{Items: page.Items, Next: page.Next, Unread: &unread}, err
 }

@@ -17,6 +17,7 @@ import (
 	"carewire/internal/clinic/intake"
 	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
+	"carewire/internal/inbox"
 	"carewire/internal/notify"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
@@ -87,7 +88,9 @@ func Register(api *httpapi.Server, s Services) error {
 	registerInvoices(api, s.Billing)
 	registerConversations(api, s.Chat)
 	registerEvents(api, s.Intake)
-	registerNotifications(api, notify.NewInbox(s.Writer))
+	own := inbox.New(s.Writer)
+	registerInbox(api, own)
+	registerNotifications(api, notify.NewInbox(s.Writer), own)
 	registerExplain(api, s.Writer)
 	registerRules(api, s.Writer, s.Rules)
 	registerTemplates(api, s.Writer, s.Templates)

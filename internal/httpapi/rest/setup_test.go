@@ -34,6 +34,7 @@ import (
 	"carewire/internal/httpapi/problem"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/httpapi/web"
+	"carewire/internal/inbox"
 	"carewire/internal/notify"
 	"carewire/internal/notify/template"
 	"carewire/internal/outbox"
@@ -148,7 +149,7 @@ func setup(tb testing.TB, change ...func(*config)) *bundle {
 			Directory: dir, Appointments: appointment.New(writer, appointment.WithClock(b.now)), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
 			Rules: dispatch.Known{Known: rule.Known{Channels: care.BuiltinChannels.Names()}}, Templates: templates, Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
 		},
-		Pages: web.Config{Templates: templates, Writer: writer, Directory: dir, Inbox: notify.NewInbox(writer), Chat: chat.New(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
+		Pages: web.Config{Templates: templates, Writer: writer, Directory: dir, Inbox: notify.NewInbox(writer), Own: inbox.New(writer), Chat: chat.New(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
 	}
 	for _, c := range change {
 		c(&b.cfg)

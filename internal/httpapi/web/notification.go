@@ -20,7 +20,7 @@ var notificationPage = template.Must(template.New("notification").Parse(`<h1>{{.
 <p class="note"><a href="/">All notifications</a></p>`))
 
 // addNotification adds the page that links in messages open: after sign-in it links to the subject
-// of the notification. A clinic with its own app at CAREWIRE_BASE_URL serves this path there.
+// of the notification, and marks it as read. A clinic with its own app at CAREWIRE_BASE_URL serves this path there.
 func (p *pages) addNotification() {
 	p.api.Handle(http.MethodGet, "/notifications/:id", httpapi.Access{Action: care.SelfManage, Page: true}, p.showNotification)
 }
@@ -34,6 +34,11 @@ func (p *pages) showNotification(c *echo.Context) error {
 	n, err := p.cfg.Inbox.GetOwn(ctx, httpapi.CommandOf(ctx), id)
 	if err != nil {
 		return err
+	}
+	if c.Request().Method == http.MethodGet { // Not for a HEAD of it.
+		if err := p.cfg.Own.MarkRead(ctx, httpapi.CommandOf(ctx), id); err != nil {
+			return err
+		}
 	}
 	me, err := p.cfg.Directory.GetSelf(ctx, httpapi.ActorOf(ctx))
 	if err != nil {

@@ -20,8 +20,10 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
+	"carewire/internal/inbox"
 	"carewire/internal/layout"
 	"carewire/internal/notify"
+	"carewire/internal/notify/link"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
 	"carewire/internal/templateset"
@@ -30,12 +32,22 @@ import (
 // minCookieKey is the shortest CookieKey: as long as the AES-256 key that is derived from it.
 const minCookieKey = 32
 
-// Config configures the pages. Directory, Verifier, Inbox, Chat and CookieKey are required.
+// Config configures the pages. Directory, Verifier, Inbox, Own, Chat and CookieKey are required.
 type Config struct {
 	Directory *directory.Service
 	// Verifier verifies the ID tokens of the identity provider.
 	Verifier *auth.Verifier
 	Inbox    *notify.Inbox
+	// Own marks notifications as read when their page is opened.
+	Own *inbox.Service
+	// Links verifies the links in messages; nil disables their routes.
+	Links *link.Signer
+	// AppLink is the URL of a notification in the clinic's app, with {path} for the path; empty means
+	// the page of this service.
+	AppLink string
+	// LinkUsed is called for each request of a link, with its kind (open, unsubscribe) and outcome
+	// (ok, expired, invalid), for metrics. May be nil.
+	LinkUsed func(kind, outcome string)
 	// Chat reads the messages of conversations.
 	Chat *chat.Service
 	// Hub closes the sockets of a session that ends; it may be nil.
@@ -68,6 +80,7 @@ func (c Config) Validate() error {
 		{"Directory", c.Directory != nil},
 		{"Verifier", c.Verifier != nil},
 		{"Inbox", c.Inbox != nil},
+		{"Own", c.Own != nil},
 		{"Chat", c.Chat != nil},
 		{"CookieKey (32 bytes)", len(c.CookieKey) >= minCookieKey},
 	} {
@@ -100,6 +113,8 @@ func Register(api *httpapi.Server, cfg Config) error {
 	p := &pages{cfg, api, sealer}
 	p.addLogin()
 	p.addNotification()
+	p.addLinks()
+	p.addPreferences()
 	p.addSubjects()
 	p.addHeaderLinks()
 	p.addDashboard()

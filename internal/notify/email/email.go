@@ -84,7 +84,7 @@ func (s *Sender) input(m notify.Message) *sesv2.SendEmailInput {
 		Content: &types.EmailContent{Simple: &types.Message{
 			Subject: content(m.Subject),
 			Body:    &types.Body{Text: content(m.Text), Html: content(m.HTML)},
-			Headers: headers(m),
+			Headers: sesHeaders(m),
 		}},
 		EmailTags: []types.MessageTag{{Name: aws.String("delivery_id"), Value: aws.String(m.DeliveryID.String())}},
 	}
@@ -101,12 +101,10 @@ func content(s string) *types.Content {
 	return &types.Content{Data: &s, Charset: aws.String("UTF-8")}
 }
 
-// headers returns the headers that suppress automatic replies (RFC 3834) and mark urgent messages.
-func headers(m notify.Message) []types.MessageHeader {
-	all := []types.MessageHeader{{Name: aws.String("Auto-Submitted"), Value: aws.String("auto-generated")}}
-	if m.Priority == "critical" {
-		all = append(all, types.MessageHeader{Name: aws.String("X-Priority"), Value: aws.String("1")},
-			types.MessageHeader{Name: aws.String("Importance"), Value: aws.String("high")})
+func sesHeaders(m notify.Message) []types.MessageHeader {
+	var all []types.MessageHeader
+	for _, h := range notify.EmailHeaders(m) {
+		all = append(all, types.MessageHeader{Name: aws.String(h.Name), Value: aws.String(h.Value)})
 	}
 	return all
 }

@@ -102,3 +102,20 @@ func TestNew_NeedsASender(t *testing.T) {
 	_, err := email.New(t.Context(), email.Config{})
 	require.ErrorContains(t, err, "sender")
 }
+
+func TestSender_OffersToUnsubscribeWithOneClick(t *testing.T) {
+	t.Parallel()
+	s := sandbox.New()
+	sender := newSender(t, notifytest.ServeSandbox(t, s))
+	m := notifytest.TestMessage(notify.Email)
+	_, err := sender.Notify(t.Context(), m)
+	require.NoError(t, err)
+	require.NotContains(t, s.Messages("email")[0].Headers, "List-Unsubscribe", "an essential message")
+	m.UnsubscribeURL = "https://clinic.example/unsubscribe/token"
+	_, err = sender.Notify(t.Context(), m)
+	require.NoError(t, err)
+	headers := s.Messages("email")[0].Headers
+	require.Equal(t, "<https://clinic.example/unsubscribe/token>", headers["List-Unsubscribe"])
+	require.Equal(t, "List-Unsubscribe=One-Click", headers["List-Unsubscribe-Post"])
+	require.Equal(t, "auto-generated", headers["Auto-Submitted"])
+}

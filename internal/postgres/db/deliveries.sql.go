@@ -24,7 +24,7 @@ WITH asked AS (
         unnest((SELECT $7::text[])) AS provider
 ), before AS (
     SELECT
-        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.template_version,
+        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.template_version, d.opened_at,
         asked.address_kind,
         asked.repeat_safe,
         asked.run,
@@ -85,6 +85,7 @@ SELECT
     n.event_type,
     n.subject,
     n.clinic_id,
+    n.category,
     n.rule,
     n.rule_version,
     coalesce(brand.display_name, '')::text AS brand_name,
@@ -147,6 +148,7 @@ type DeliveryClaimRow struct {
 	EventType         string
 	Subject           string
 	ClinicID          *uuid.UUID
+	Category          string
 	Rule              string
 	RuleVersion       int32
 	BrandName         string
@@ -214,6 +216,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.EventType,
 			&i.Subject,
 			&i.ClinicID,
+			&i.Category,
 			&i.Rule,
 			&i.RuleVersion,
 			&i.BrandName,

@@ -107,8 +107,8 @@ WITH ended AS (
     SET held_until = CASE WHEN $1::boolean THEN 'infinity'::timestamptz END
     FROM (
         SELECT
-            unnest($3::uuid[]) AS id,
-            unnest($4::bigint[]) AS event_position
+            unnest($2::uuid[]) AS id,
+            unnest($3::bigint[]) AS event_position
     ) AS asked
     WHERE n.id = asked.id
         AND n.event_position = asked.event_position
@@ -116,40 +116,55 @@ WITH ended AS (
         n.id,
         n.event_position,
         n.recipient_id,
+        n.event_id,
         n.clinic_id,
+        n.rule,
         n.rule_version
+), changed AS (
+    UPDATE deliveries AS d
+    SET
+        state = CASE WHEN $1::boolean THEN 'suppressed' ELSE 'queued' END,
+        reason = CASE WHEN $1::boolean THEN $4::text ELSE 'rule ' || d.rule END,
+        updated_at = now()
+    FROM ended
+    WHERE d.event_position = ended.event_position
+        AND d.recipient_id = ended.recipient_id
+        AND d.notification_id = ended.id
+        AND d.state = 'planned'
+    RETURNING
+        d.id,
+        d.notification_id,
+        d.channel,
+        d.priority,
+        d.state,
+        d.reason,
+        d.rule,
+        d.correlation_id,
+        d.traceparent
 )
-UPDATE deliveries AS d
-SET
-    state = CASE WHEN $1::boolean THEN 'suppressed' ELSE 'queued' END,
-    reason = CASE WHEN $1::boolean THEN $2::text ELSE 'rule ' || d.rule END,
-    updated_at = now()
-FROM ended
-WHERE d.event_position = ended.event_position
-    AND d.recipient_id = ended.recipient_id
-    AND d.notification_id = ended.id
-    AND d.state = 'planned'
-RETURNING
-    d.id,
-    d.notification_id,
-    d.event_id,
-    d.recipient_id,
-    d.channel,
-    d.priority,
-    d.state,
-    d.reason,
-    d.rule,
-    d.correlation_id,
-    d.traceparent,
+SELECT
+    coalesce(c.id, '00000000-0000-0000-0000-000000000000')::uuid AS id,
+    ended.id AS notification_id,
+    ended.event_id,
+    ended.recipient_id,
+    coalesce(c.channel, '')::text AS channel,
+    coalesce(c.priority, '')::text AS priority,
+    coalesce(c.state, '')::text AS state,
+    coalesce(c.reason, '')::text AS reason,
+    coalesce(c.rule, ended.rule)::text AS rule,
+    c.correlation_id,
+    c.traceparent,
     ended.clinic_id,
     ended.rule_version
+FROM ended
+LEFT JOIN changed AS c ON c.notification_id = ended.id
 `
 
 type NotificationHoldEndParams struct {
 	Retracted      bool
-	Reason         string
 	Ids            []uuid.UUID
 	EventPositions []int64
+	Reason         string
 }
 
 type NotificationHoldEndRow struct {
@@ -169,13 +184,13 @@ type NotificationHoldEndRow struct {
 }
 
 // Ends the wait: the messages are queued, or suppressed if the record was retracted. Returns each
-// message.
+// message, and a notification without waiting messages with a zero id.
 func (q *Queries) NotificationHoldEnd(ctx context.Context, arg NotificationHoldEndParams) ([]NotificationHoldEndRow, error) {
 	rows, err := q.db.Query(ctx, NotificationHoldEnd,
 		arg.Retracted,
-		arg.Reason,
 		arg.Ids,
 		arg.EventPositions,
+		arg.Reason,
 	)
 	if err != nil {
 		return nil, err

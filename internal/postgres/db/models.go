@@ -458,6 +458,7 @@ type Delivery struct {
 	SentAt            *time.Time
 	Unverified        bool
 	TemplateVersion   int32
+	OpenedAt          *time.Time
 }
 
 type DeliveryCount struct {
@@ -617,6 +618,23 @@ type ImportSource struct {
 	BaseUrl string
 }
 
+type InboxItem struct {
+	ID            uuid.UUID
+	EventPosition int64
+	EventID       uuid.UUID
+	EventType     string
+	Subject       string
+	RecipientID   uuid.UUID
+	ClinicID      *uuid.UUID
+	Category      string
+	Priority      string
+	CreatedAt     time.Time
+	SeenAt        *time.Time
+	ReadAt        *time.Time
+	ArchivedAt    *time.Time
+	HeldUntil     *time.Time
+}
+
 type Invitation struct {
 	ID         uuid.UUID
 	ClinicID   uuid.UUID
@@ -732,6 +750,8 @@ type Notification struct {
 	CreatedAt     time.Time
 	ReadAt        *time.Time
 	HeldUntil     *time.Time
+	SeenAt        *time.Time
+	ArchivedAt    *time.Time
 }
 
 type Outbox struct {

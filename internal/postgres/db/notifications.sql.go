@@ -391,29 +391,6 @@ func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg Notificat
 	return items, nil
 }
 
-const NotificationMarkRead = `-- name: NotificationMarkRead :one
-UPDATE notifications
-SET read_at = coalesce(read_at, now())
-WHERE id = $1
-    AND held_until IS NULL
-    AND recipient_id = $2
-RETURNING read_at
-`
-
-type NotificationMarkReadParams struct {
-	ID          uuid.UUID
-	RecipientID uuid.UUID
-}
-
-// The first mark is kept. Returns no row if the notification belongs to another person or does not
-// exist.
-func (q *Queries) NotificationMarkRead(ctx context.Context, arg NotificationMarkReadParams) (*time.Time, error) {
-	row := q.db.QueryRow(ctx, NotificationMarkRead, arg.ID, arg.RecipientID)
-	var read_at *time.Time
-	err := row.Scan(&read_at)
-	return read_at, err
-}
-
 const NotificationOfRecipient = `-- name: NotificationOfRecipient :one
 SELECT
     n.event_type,
@@ -462,6 +439,7 @@ FROM (
     FROM notifications
     WHERE recipient_id = $1
         AND held_until IS NULL
+        AND archived_at IS NULL
         AND read_at IS NULL
     LIMIT $2
 ) AS unread

@@ -132,7 +132,7 @@ func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]u
 
 const NotificationPlan = `-- name: NotificationPlan :many
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template, held_until)
+    rule, rule_version, template, held_until, seen_at, archived_at)
 SELECT
     unnest($1::uuid[]),
     unnest($2::bigint[]),
@@ -146,7 +146,9 @@ SELECT
     unnest($10::text[]),
     unnest($11::integer[]),
     unnest($12::text[]),
-    nullif(unnest($13::timestamptz[]), '0001-01-01 00:00:00+00')
+    nullif(unnest($13::timestamptz[]), '0001-01-01 00:00:00+00'),
+    nullif(unnest($14::timestamptz[]), '0001-01-01 00:00:00+00'),
+    nullif(unnest($14), '0001-01-01 00:00:00+00')
 ON CONFLICT (event_position, recipient_id) DO NOTHING
 RETURNING id
 `
@@ -165,10 +167,11 @@ type NotificationPlanParams struct {
 	RuleVersions   []int32
 	Templates      []string
 	HeldUntils     []time.Time
+	ArchivedAts    []time.Time
 }
 
 // Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
-// held_untils has year 1 for rows that are not held.
+// held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox.
 func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, NotificationPlan,
 		arg.Ids,
@@ -184,6 +187,7 @@ func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanPara
 		arg.RuleVersions,
 		arg.Templates,
 		arg.HeldUntils,
+		arg.ArchivedAts,
 	)
 	if err != nil {
 		return nil, err

@@ -533,13 +533,14 @@ func (q *Queries) PreferenceList(ctx context.Context, userID uuid.UUID) ([]Prefe
 	return items, nil
 }
 
-const PreferenceSet = `-- name: PreferenceSet :exec
+const PreferenceSet = `-- name: PreferenceSet :execrows
 INSERT INTO preferences (user_id, category, channel, enabled)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT ON CONSTRAINT preferences_pkey DO UPDATE
 SET
     enabled = excluded.enabled,
     updated_at = now()
+WHERE preferences.enabled <> excluded.enabled
 `
 
 type PreferenceSetParams struct {
@@ -549,14 +550,18 @@ type PreferenceSetParams struct {
 	Enabled  bool
 }
 
-func (q *Queries) PreferenceSet(ctx context.Context, arg PreferenceSetParams) error {
-	_, err := q.db.Exec(ctx, PreferenceSet,
+// Returns 0 if the preference is the same already.
+func (q *Queries) PreferenceSet(ctx context.Context, arg PreferenceSetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, PreferenceSet,
 		arg.UserID,
 		arg.Category,
 		arg.Channel,
 		arg.Enabled,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const RegistrationLock = `-- name: RegistrationLock :exec

@@ -1,0 +1,141 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// MaxCounted is the largest number of unread notifications that is counted, so that a large inbox
+// costs no more than this.
+const MaxCounted = 1000
+
+// Item is a notification in its recipient's inbox.
+type Item struct {
+	ID         uuid.UUID  `json:"id" format:"uuid"`
+	EventID    uuid.UUID  `json:"eventId" format:"uuid"`
+	EventType  string     `json:"eventType" example:"ehr.lab_report.created"`
+	Position   int64      `json:"position" doc:"The event's position in the ledger."`
+	Subject    string     `json:"subject" doc:"The subject of the event: kind/id."`
+	ClinicID   *uuid.UUID `json:"clinicId,omitempty" format:"uuid"`
+	Category   string     `json:"category"`
+	Priority   string     `json:"priority"`
+	CreatedAt  time.Time  `json:"createdAt" format:"date-time"`
+	SeenAt     *time.Time `json:"seenAt,omitempty" format:"date-time" doc:"When it was first shown in a list."`
+	ReadAt     *time.Time `json:"readAt,omitempty" format:"date-time" doc:"When it was read."`
+	ArchivedAt *time.Time `json:"archivedAt,omitempty" format:"date-time" doc:"When it was archived; for one that the recipient's preference keeps out of the inbox, when it was created."`
+}
+
+// Counts are the absolute counts of an inbox.
+type Counts struct {
+	Unread int64 `json:"unread" doc:"The number of unread notifications; 1000 means 1000 or more."`
+	Unseen int64 `json:"unseen" doc:"The number of these that the person has not seen."`
+}
+
+// Page is one page of an inbox. Next is the cursor of the next page, or empty on the last one.
+type Page struct {
+	Items []Item
+	Next  string
+	Counts
+}
+
+// Filter selects notifications; an empty field selects all.
+type Filter struct {
+	// Unread selects those that were not read, and Unseen those that were neither seen nor read.
+	Unread, Unseen bool
+	// Archived selects the archived ones instead of those in the inbox. It excludes the other two.
+	Archived bool
+	Category string
+	ClinicID uuid.UUID
+	// Before is the cursor of the previous page; care.AfterAll begins with the newest.
+	Before care.PageCursor
+	// Limit is the largest number of notifications returned.
+	Limit int
+}
+
+// Service reads and changes inboxes, in transactions that see what the actor may see. It is safe for
+// concurrent use.
+type Service struct {
+	writer *outbox.Writer
+}
+
+// New returns a Service that reads and writes through the writer's pool.
+func New(writer *outbox.Writer) *Service { return &Service{writer} }
+
+// List returns the actor's own notifications, newest first, and the counts of the whole inbox. The
+// error is care.Invalid for Archived together with Unread or Unseen.
+func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, error) {
+	if f.Archived && (f.Unread || f.Unseen) {
+		return Page{}, care.InvalidField("archived", "cannot be combined with unread or unseen: an archived notification counts as neither")
+	}
+	var rows []db.InboxItem
+	var page Page
+	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
+		if rows, err = f.list(ctx, db.New(tx), actor.UserID); err != nil {
+			return err
+		}
+		page.Counts, err = counts(ctx, tx, actor.UserID)
+		return err
+	})
+	if err != nil {
+		return Page{}, fmt.Errorf("read inbox: %w", err)
+	}
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		last := rows[f.Limit-1]
+		page.Next = care.PageCursor{Time: last.CreatedAt, ID: last.ID}.String()
+	}
+	page.Items = make([]Item, len(rows))
+	for i, r := range rows {
+		page.Items[i] = Item{
+			ID: r.ID, EventID: r.EventID, EventType: r.EventType, Position: r.EventPosition, Subject: r.Subject, ClinicID: r.ClinicID,
+			Category: r.Category, Priority: r.Priority, CreatedAt: r.CreatedAt.UTC(), SeenAt: r.SeenAt, ReadAt: r.ReadAt, ArchivedAt: r.ArchivedAt,
+		}
+		if r.SeenAt == nil { // What was read counts as seen.
+			page.Items[i].SeenAt = r.ReadAt
+		}
+	}
+	return page, nil
+}
+
+// list runs the query that has an index for the filter.
+func (f Filter) list(ctx context.Context, q *db.Queries, person uuid.UUID) ([]db.InboxItem, error) {
+	limit := int32(f.Limit) + 1 //nolint:gosec // The caller bounds it.
+	switch {
+	case f.Archived:
+		return q.InboxListArchived(ctx, db.InboxListArchivedParams{
+			RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
+		})
+	case f.Unread || f.Unseen:
+		return q.InboxListUnread(ctx, db.InboxListUnreadParams{
+			RecipientID: person, Unseen: f.Unseen, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
+		})
+	}
+	return q.InboxList(ctx, db.InboxListParams{
+		RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
+	})
+}
+
+// GetCounts returns the counts of the actor's inbox.
+func (s *Service) GetCounts(ctx context.Context, actor care.Actor) (c Counts, err error) {
+	err = s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
+		c, err = counts(ctx, tx, actor.UserID)
+		return err
+	})
+	if err != nil {
+		return Counts{}, fmt.Errorf("count inbox: %w", err)
+	}
+	return c, nil
+}
+
+func counts(ctx context.Context, tx pgx.Tx, person uuid.UUID) (Counts, error) {
+	row, err := db.New(tx).InboxCounts(ctx, db.InboxCountsParams{RecipientID: person, Most: MaxCounted})
+	return Counts(row), err
+}
