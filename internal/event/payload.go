@@ -178,6 +178,16 @@ type Delivery struct {
 	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty" doc:"Whether an earlier call may have reached the provider too." example:"false"`
 }
 
+// AddressSuppression is the data of user.address_suppressed and user.address_suppression_lifted. The
+// address is not in it.
+type AddressSuppression struct {
+	UserID        uuid.UUID  `json:"userId" doc:"The person to whom messages were addressed."`
+	SuppressionID *uuid.UUID `json:"suppressionId,omitempty" doc:"The suppression; left out if the person lifted it by verifying the address."`
+	Channel       string     `json:"channel" doc:"The channel on which the reason arose." example:"email"`
+	Reason        string     `json:"reason" doc:"hard_bounce, complaint or opted_out." example:"hard_bounce"`
+	Source        string     `json:"source,omitempty" doc:"The provider that reported it." example:"ses"`
+}
+
 // ServiceAccount is the data of service_account.created, activated, updated and disabled. Changed
 // has the names of the changed fields, never their values.
 type ServiceAccount struct {
@@ -212,26 +222,27 @@ type Redriven struct {
 	OutboxID int64     `json:"outboxId,omitempty" doc:"The id of the outbox row that the ledger rejected."`
 }
 
-func (Record) payload()         {}
-func (User) payload()           {}
-func (Merge) payload()          {}
-func (SignIn) payload()         {}
-func (Clinic) payload()         {}
-func (AccountsListed) payload() {}
-func (Membership) payload()     {}
-func (CareTeam) payload()       {}
-func (Invitation) payload()     {}
-func (InvitationOf) payload()   {}
-func (Verification) payload()   {}
-func (Contact) payload()        {}
-func (Device) payload()         {}
-func (Appointment) payload()    {}
-func (DoctorHours) payload()    {}
-func (CriticalLimits) payload() {}
-func (Billing) payload()        {}
-func (Notification) payload()   {}
-func (Delivery) payload()       {}
-func (ServiceAccount) payload() {}
-func (ClinicSettings) payload() {}
-func (RulesPublished) payload() {}
-func (Redriven) payload()       {}
+func (Record) payload()             {}
+func (User) payload()               {}
+func (Merge) payload()              {}
+func (SignIn) payload()             {}
+func (Clinic) payload()             {}
+func (AccountsListed) payload()     {}
+func (Membership) payload()         {}
+func (CareTeam) payload()           {}
+func (Invitation) payload()         {}
+func (InvitationOf) payload()       {}
+func (Verification) payload()       {}
+func (Contact) payload()            {}
+func (Device) payload()             {}
+func (Appointment) payload()        {}
+func (DoctorHours) payload()        {}
+func (CriticalLimits) payload()     {}
+func (Billing) payload()            {}
+func (Notification) payload()       {}
+func (AddressSuppression) payload() {}
+func (Delivery) payload()           {}
+func (ServiceAccount) payload()     {}
+func (ClinicSettings) payload()     {}
+func (RulesPublished) payload()     {}
+func (Redriven) payload()           {}

@@ -132,10 +132,9 @@ func New(cfg Config) (*Worker, error) {
 			return nil, err
 		}
 	}
-	return &Worker{
-		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), settler: newSettler(cfg.Pool, cfg.Wake),
-		draining: make(chan struct{}),
-	}, nil
+	w := &Worker{cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), draining: make(chan struct{})}
+	w.settler = newSettler(cfg.Pool, cfg.Wake, w.overtaken)
+	return w, nil
 }
 
 // Drain releases the jobs that wait for a provider, and lets no further job wait. Call it before
@@ -276,6 +275,8 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "deceased"}
 	case !a.Active:
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "user_disabled"}
+	case strings.HasPrefix(a.Contact, SuppressedPrefix) && a.Template != verification:
+		return Message{}, &result{outcome: OutcomeSuppressed, code: a.Contact}
 	case a.Contact == "none", a.kind.Address == care.AddressDevices && len(a.DeviceIds) == 0:
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "no_address"}
 	}
@@ -307,9 +308,14 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	return m, nil
 }
 
+// verification is the template of the codes that verify an address. They also go to a suppressed
+// address, because its owner lifts the suppression by verifying it again. How many are sent is
+// limited where codes are requested.
+const verification = "verification"
+
 // secretRequired lists the templates whose messages carry a secret, and whether the message is
 // useless without it.
-var secretRequired = map[string]bool{"welcome": false, "invitation": true, "verification": true}
+var secretRequired = map[string]bool{"welcome": false, "invitation": true, verification: true}
 
 // addSecret issues the message's secret and adds it to the data. The secret exists nowhere else.
 func (w *Worker) addSecret(ctx context.Context, a *attempt, data *template.Data) *result {

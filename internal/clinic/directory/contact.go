@@ -71,7 +71,8 @@ func (s *Service) ListContacts(ctx context.Context, cmd care.Command) ([]Contact
 
 // RequestVerification requests a code for the actor's address on the channel: six digits, generated
 // when the message is sent, valid for CodeLife. The error is care.Conflict if the channel is not
-// configured, or the address is missing or already verified. The limit is one request a minute and
+// configured, or the address is missing or already verified; one that gets no messages (a
+// suppression) can be verified again. The limit is one request a minute and
 // five an hour; beyond that the error is care.RateLimited.
 func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel string) (Contact, error) {
 	if err := requirePerson(cmd); err != nil {
@@ -85,12 +86,16 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 			return fmt.Errorf("lock user: %w", err)
 		}
 		address, already := addressOf(u, channel)
+		suppressed, err := isSuppressed(ctx, q, channel, address)
+		if err != nil {
+			return err
+		}
 		switch {
 		case !slices.Contains(s.channels, channel):
 			return conflict("channel", "the channel %s is not configured here: no code can be sent", channel)
 		case address == "":
 			return conflict("channel", "you have no address for %s: ask your clinic to add one", channel)
-		case already:
+		case already && !suppressed:
 			return conflict("channel", "your address for %s is already verified", channel)
 		}
 		contact = Contact{Channel: channel, Address: address}
@@ -111,7 +116,8 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 
 // ConfirmVerification verifies the actor's address on the channel by its code. The error is
 // care.Invalid for a wrong code. It is care.Conflict after five wrong codes or after CodeLife,
-// because there is no code to confirm, and for an address that another person has verified.
+// because there is no code to confirm, and for an address that another person has verified. It lifts
+// the suppression of the address.
 func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, channel, code string) (Contact, error) {
 	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
@@ -147,12 +153,40 @@ func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, cha
 		if err != nil {
 			return err
 		}
+		lifted, err := liftSuppression(ctx, q, cmd, u.ID, channel, address)
+		if err != nil {
+			return err
+		}
+		events = append(events, lifted...)
 		return outbox.Append(ctx, tx, events...)
 	})
 	if err == nil && wrong {
 		return Contact{}, care.InvalidField("code", "is not the code that was sent; after five attempts it becomes invalid")
 	}
 	return contact, err
+}
+
+// addressKinds maps the channels of proved to the kinds of their addresses.
+var addressKinds = map[string]care.AddressKind{"email": care.AddressEmail, "sms": care.AddressPhone, "whatsapp": care.AddressWhatsApp}
+
+// isSuppressed reports whether the address gets no messages.
+func isSuppressed(ctx context.Context, q *db.Queries, channel, address string) (bool, error) {
+	reason, err := q.AddressSuppression(ctx, db.AddressSuppressionParams{Kind: string(addressKinds[channel]), Address: address})
+	if err != nil {
+		return false, fmt.Errorf("look up suppression: %w", err)
+	}
+	return reason != "", nil
+}
+
+// liftSuppression lifts the suppression of an address that its owner has verified. It returns the
+// event, or none if the address was not suppressed.
+func liftSuppression(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel, address string) ([]event.Event, error) {
+	reason, err := q.SuppressionLift(ctx, db.SuppressionLiftParams{Kind: string(addressKinds[channel]), Address: address})
+	if err != nil || reason == "" {
+		return nil, err
+	}
+	e := event.New(cmd, "user.address_suppression_lifted", userRef(person), event.AddressSuppression{UserID: person, Channel: channel, Reason: reason})
+	return []event.Event{e.About(cmd, person, nil)}, nil
 }
 
 func codeDigest(id uuid.UUID, code string) ([]byte, error) {
