@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"carewire/internal/httpapi/webhook"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
 	"carewire/internal/postgres"
@@ -28,6 +29,8 @@ type metrics struct {
 	registry   *prometheus.Registry
 	deliveries *prometheus.CounterVec
 	attempts   *prometheus.HistogramVec
+	receipts   *prometheus.CounterVec
+	refused    *prometheus.CounterVec
 	// unreached counts calls of dispatch.Config.Unreached.
 	unreached prometheus.Counter
 	// conditions counts calls of dispatch.Config.ConditionFailed; ruleNames are its rules so far.
@@ -74,6 +77,12 @@ func newMetrics() *metrics {
 			Name: "carewire_delivery_attempt_seconds", Help: "Duration of delivery attempts, from claim to settlement.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"channel"}),
+		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_receipts_total", Help: "Delivery receipts that this instance received, by provider and result.",
+		}, []string{"provider", "result"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_receipts_refused_total", Help: "Requests to the webhooks of receipts that this instance refused, by provider and reason.",
+		}, []string{"provider", "reason"}),
 		unreached: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carewire_critical_unreached_total", Help: "Critical events planned by this instance for which nobody at the clinic can be reached.",
 		}),
@@ -86,7 +95,7 @@ func newMetrics() *metrics {
 	for _, channel := range knownChannels().Names() {
 		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))
 	}
-	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, m.conditions, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.attempts, m.receipts, m.refused, m.unreached, m.conditions, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m
 }
@@ -96,6 +105,16 @@ func (m *metrics) observeDelivery(channel string, outcome notify.Outcome, took t
 	m.deliveries.WithLabelValues(channel, string(outcome)).Inc()
 	if took > 0 {
 		m.attempts.WithLabelValues(channel).Observe(took.Seconds())
+	}
+}
+
+// observeReceipts implements webhook.Config.Observe.
+func (m *metrics) observeReceipts(provider string, result webhook.Result, reason string, n int) {
+	if n > 0 {
+		m.receipts.WithLabelValues(provider, string(result)).Add(float64(n))
+	}
+	if reason != "" {
+		m.refused.WithLabelValues(provider, reason).Inc()
 	}
 }
 

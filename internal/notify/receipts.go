@@ -111,13 +111,14 @@ func next(state, status string, sameMessage bool) (string, bool) {
 
 // Applied counts what became of receipts.
 type Applied struct {
-	// New are those that were not stored before; Matched those of them whose delivery is known, and
+	// New are those that were not stored before, Repeated the others; Matched those of them whose delivery is known, and
 	// not in flight; Changed those that changed its state. Suppressed counts the new suppressions.
-	New, Matched, Changed, Suppressed int
+	New, Repeated, Matched, Changed, Suppressed int
 }
 
 func (a *Applied) add(b Applied) {
 	a.New += b.New
+	a.Repeated += b.Repeated
 	a.Matched += b.Matched
 	a.Changed += b.Changed
 	a.Suppressed += b.Suppressed
@@ -186,7 +187,7 @@ func (w *Worker) storeReceipts(ctx context.Context, client *river.Client[pgx.Tx]
 			return fmt.Errorf("store receipts: %w", err)
 		}
 		done, err = w.applyReceipts(ctx, tx, client, ids)
-		done.New = len(ids)
+		done.New, done.Repeated = len(ids), len(all)-len(ids)
 		return err
 	})
 	if err == nil && done.Changed+done.Suppressed > 0 {

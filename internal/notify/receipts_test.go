@@ -95,7 +95,7 @@ func TestReceipts_AReceiptThatIsSentAgainHasNoEffect(t *testing.T) {
 	id := b.sentEmail(plan{})
 	r := receiptOf(id, "delivered")
 	require.Equal(t, notify.Applied{New: 1, Matched: 1, Changed: 1}, b.receive(a, r))
-	require.Equal(t, notify.Applied{}, b.receive(a, r))
+	require.Equal(t, notify.Applied{Repeated: 1}, b.receive(a, r))
 	require.Equal(t, 1, b.told("notification.delivered", id))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM receipts`))
 }

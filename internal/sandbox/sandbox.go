@@ -34,6 +34,10 @@ type Message struct {
 	Link       string    `json:"link,omitempty"`
 	Priority   string    `json:"priority,omitempty"`
 	ReceivedAt time.Time `json:"receivedAt"`
+	// Provider is the provider's name where a channel has several; ProviderID its id of the message,
+	// which receipts repeat. An email's is derived from ID.
+	Provider   string `json:"provider,omitempty"`
+	ProviderID string `json:"providerId,omitempty"`
 	// HTML is the body of an email, shown at /sandbox/messages/{id}/html.
 	HTML string `json:"-"`
 }
@@ -51,6 +55,8 @@ type Sandbox struct {
 	peers    func(ctx context.Context) []string
 
 	tokens map[string]time.Time // issued access tokens and when they expire
+	// webhooks are where receipts are posted.
+	webhooks webhooks
 }
 
 // New returns an empty sandbox without faults.
@@ -67,6 +73,7 @@ func (s *Sandbox) Handler() http.Handler {
 	mux.HandleFunc("GET /sandbox/messages", s.listMessages)
 	mux.HandleFunc("DELETE /sandbox/messages", s.everywhere(s.clearMessages))
 	mux.HandleFunc("GET /sandbox/messages/{id}/html", s.serveHTML)
+	mux.HandleFunc("POST /sandbox/messages/{id}/receipts", s.addReceipt)
 	mux.HandleFunc("GET /sandbox/faults", s.listFaults)
 	mux.HandleFunc("POST /sandbox/faults", s.everywhere(s.addFault))
 	mux.HandleFunc("DELETE /sandbox/faults", s.everywhere(s.clearFaults))
@@ -74,7 +81,7 @@ func (s *Sandbox) Handler() http.Handler {
 }
 
 // Providers returns a handler for the providers' wire protocols: SES v2 at /v2, FCM at /v1,
-// Google's OAuth token endpoint at /token; and at /sandbox the API for peers, which covers this
+// Google's OAuth token endpoint at /token, the certificate of SNS; and at /sandbox the API for peers, which covers this
 // sandbox only.
 func (s *Sandbox) Providers() http.Handler {
 	mux := http.NewServeMux()
@@ -85,6 +92,7 @@ func (s *Sandbox) Providers() http.Handler {
 	mux.HandleFunc("POST /v2/email/outbound-emails", s.sesSendEmail)
 	mux.HandleFunc("POST /v1/projects/{project}/messages:send", s.fcmSend)
 	mux.HandleFunc("POST /token", s.oauthToken)
+	mux.HandleFunc("GET "+certificatePath, s.serveCertificate)
 	return mux
 }
 

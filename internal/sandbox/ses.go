@@ -68,8 +68,11 @@ func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"MessageId": fmt.Sprintf("%016x-sandbox-%06d", id, id)})
+	writeJSON(w, http.StatusOK, map[string]string{"MessageId": sesMessageID(id)})
 }
+
+// sesMessageID returns SES's id of the message.
+func sesMessageID(id int64) string { return fmt.Sprintf("%016x-sandbox-%06d", id, id) }
 
 func sesError(w http.ResponseWriter, status int, code string) {
 	if code != "" {
