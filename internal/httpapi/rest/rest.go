@@ -88,6 +88,7 @@ func Register(api *httpapi.Server, s Services) error {
 	registerRules(api, s.Writer, s.Rules)
 	registerFollowers(api, s.Writer, s.Operations)
 	registerDeliveries(api, s.Writer, s.Operations, s.Directory.Channels())
+	registerSuppressions(api, s.Operations, s.Directory.Channels())
 	registerDeadLetters(api, s.Operations)
 	registerAudit(api, s.Audit)
 	registerStats(api, s.Writer)
