@@ -88,7 +88,7 @@ var fromTests = []string{"apidoc", "auth/authtest", "docs", "httpapi/web", "post
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{
-	"github.com/labstack/echo":          {"httpapi", "httpapi/problem", "httpapi/rest", "httpapi/web", "sandbox"},
+	"github.com/labstack/echo":          {"httpapi", "httpapi/problem", "httpapi/rest", "httpapi/web", "httpapi/webhook", "sandbox"},
 	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "httpapi/openapi", "httpapi/rest", "sandbox"},
 	"github.com/olahol/melody":          {"realtime"},
 	"github.com/aws/aws-sdk-go-v2":      {"notify/email"},

@@ -132,3 +132,20 @@ func TestContacts_AVerifiedNumberIsOnePersons(t *testing.T) {
 	code := b.issued("contact_verification/"+id.String(), b.ids[who], "sms")
 	require.Equal(t, []string{"phone"}, requireProblem(t, b.do(who, http.MethodPost, "/api/me/contacts/sms/verification/confirm", map[string]any{"code": code}), 409, "conflict"))
 }
+
+func TestContacts_VerifyingASuppressedAddressAgainLiftsItsSuppression(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	who := nurse
+	requireProblem(t, b.do(who, http.MethodPost, verification, nil), 409, "conflict")
+	b.exec(`INSERT INTO suppressions (kind, address_hash, id, channel, reason, source, user_id)
+		SELECT 'email', address_hash('email', u.email), gen_random_uuid(), 'email', 'hard_bounce', 'ses', u.id FROM users AS u WHERE u.id = $1`, b.ids[who])
+	code := b.code(who)
+	w := b.do(who, http.MethodPost, verification+"/confirm", map[string]any{"code": code})
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	var left int
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM suppressions`).Scan(&left))
+	require.Zero(t, left)
+	require.Equal(t, 1, b.events("user.address_suppression_lifted"))
+	requireProblem(t, b.do(who, http.MethodPost, verification, nil), 409, "conflict")
+}
