@@ -51,6 +51,9 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	if err := web.Register(server, s.pages(key, dashboard)); err != nil {
 		return nil, err
 	}
+	if err := s.registerWebhooks(server); err != nil {
+		return nil, err
+	}
 	return server, server.Finish()
 }
 

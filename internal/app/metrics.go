@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"carewire/internal/httpapi/webhook"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
 	"carewire/internal/postgres"
@@ -31,6 +32,8 @@ type metrics struct {
 	// calls and callSeconds are the calls of providers: an attempt has several if one moves it on.
 	calls       *prometheus.CounterVec
 	callSeconds *prometheus.HistogramVec
+	receipts    *prometheus.CounterVec
+	refused     *prometheus.CounterVec
 	// unreached counts calls of dispatch.Config.Unreached.
 	unreached prometheus.Counter
 	// conditions counts calls of dispatch.Config.ConditionFailed; ruleNames are its rules so far.
@@ -84,6 +87,12 @@ func newMetrics() *metrics {
 			Name: "carewire_provider_call_seconds", Help: "Duration of calls of a provider.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"channel", "provider"}),
+		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_receipts_total", Help: "Delivery receipts that this instance received, by provider and result.",
+		}, []string{"provider", "result"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_receipts_refused_total", Help: "Requests to the webhooks of receipts that this instance refused, by provider and reason.",
+		}, []string{"provider", "reason"}),
 		unreached: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carewire_critical_unreached_total", Help: "Critical events planned by this instance for which nobody at the clinic can be reached.",
 		}),
@@ -96,7 +105,7 @@ func newMetrics() *metrics {
 	for _, channel := range knownChannels().Names() {
 		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))
 	}
-	m.registry.MustRegister(m.deliveries, m.attempts, m.calls, m.callSeconds, m.unreached, m.conditions, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.attempts, m.calls, m.callSeconds, m.receipts, m.refused, m.unreached, m.conditions, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m
 }
@@ -113,6 +122,16 @@ func (m *metrics) observeDelivery(channel string, outcome notify.Outcome, took t
 func (m *metrics) observeCall(channel, provider, result string, took time.Duration) {
 	m.calls.WithLabelValues(channel, provider, result).Inc()
 	m.callSeconds.WithLabelValues(channel, provider).Observe(took.Seconds())
+}
+
+// observeReceipts implements webhook.Config.Observe.
+func (m *metrics) observeReceipts(provider string, result webhook.Result, reason string, n int) {
+	if n > 0 {
+		m.receipts.WithLabelValues(provider, string(result)).Add(float64(n))
+	}
+	if reason != "" {
+		m.refused.WithLabelValues(provider, reason).Inc()
+	}
 }
 
 func (m *metrics) watchSequencer(stats func() ledger.SequencerStats) {

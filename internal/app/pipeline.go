@@ -39,6 +39,7 @@ type pipeline struct {
 	verifier  *auth.Verifier
 	issuer    *auth.DemoIssuer // In demo mode only.
 	providers *providers
+	worker    *notify.Worker
 	river     *river.Client[pgx.Tx]
 	followers map[string]*ledger.Follower // Those of this instance, by name.
 	hub       *realtime.Hub
@@ -169,6 +170,7 @@ func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Wak
 	if err != nil {
 		return err
 	}
+	pl.worker = worker
 	cfg := &river.Config{Schema: notify.Schema}
 	if s.cfg.Does("work") {
 		s.metrics.watchProviders(worker.Stats)

@@ -219,6 +219,7 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 		Handler:           body.Buffered(p.sandbox.Providers(), maxSandboxEmail, 0),
 		ReadHeaderTimeout: readHeaderTimeout,
 	}, listener)
+	p.sandbox.PostReceiptsTo(s.URL, s.cfg.BaseURL, "http://"+p.address)
 	return "http://" + p.address, nil
 }
 

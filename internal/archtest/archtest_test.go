@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"notify/sms":            {"notify", "notify/awsclient", "notify/httpcall"},
 	"notify/whatsapp":       {"notify", "notify/httpcall"},
 	"notify/push":           {"notify"},
+	"notify/receipt":        {"notify", "strictjson"},
 	"notify/notifytest":     {"notify", "notify/template", "sandbox"},
 	"dispatch":              {"care", "event", "ledger", "outbox", "rule", "notify", "notify/template", "postgres", "templateset", "tracing", "versionset"},
 	"realtime":              {"care", "event", "ledger", "postgres", "strictjson"},
@@ -80,6 +81,7 @@ var allowed = map[string][]string{
 	"httpapi/limit":         {"care"},
 	"httpapi/peer":          {"care"},
 	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "inbox", "notify", "realtime", "templateset", "analytics", "audit", "auth", "httpapi", "httpapi/openapi", "httpapi/peer", "httpapi/problem", "jsonform"},
+	"httpapi/webhook":       {"care", "event", "notify", "notify/receipt", "outbox", "httpapi", "httpapi/problem"},
 	"httpapi/web":           {"care", "clinic/*", "event", "inbox", "notify", "notify/link", "outbox", "realtime", "templateset", "auth", "httpapi", "httpapi/problem", "layout"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
@@ -103,7 +105,7 @@ var fromTests = []string{"apidoc", "notify/link", "auth/authtest", "docs", "http
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{
-	"github.com/labstack/echo":          {"httpapi", "httpapi/problem", "httpapi/rest", "httpapi/web", "sandbox"},
+	"github.com/labstack/echo":          {"httpapi", "httpapi/problem", "httpapi/rest", "httpapi/web", "httpapi/webhook", "sandbox"},
 	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "httpapi/openapi", "httpapi/rest", "sandbox"},
 	"github.com/olahol/melody":          {"realtime"},
 	"github.com/aws/aws-sdk-go-v2":      {"notify/awsclient", "notify/email", "notify/sms"},

@@ -87,6 +87,19 @@ type Config struct {
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"sender address of emails; default: no email is sent. Credentials are read from the AWS SDK's variables"`
 	// SESConfigurationSet is the SES configuration set that publishes receipts.
 	SESConfigurationSet string `env:"CAREWIRE_SES_CONFIGURATION_SET" about:"SES configuration set that publishes receipts"`
+	// SESTopicARN is the SNS topic of the receipts of SES, at /webhooks/ses; empty disables them.
+	SESTopicARN string `env:"CAREWIRE_SES_TOPIC_ARN" about:"SNS topic of the receipts of SES, posted to /webhooks/ses; default: no receipts of email"`
+	// SMSTopicARN is the SNS topic of the receipts of AWS End User Messaging, at /webhooks/sms.
+	SMSTopicARN string `env:"CAREWIRE_SMS_TOPIC_ARN" about:"SNS topic of the receipts of AWS SMS, posted to /webhooks/sms; default: no receipts of SMS"`
+	// WhatsAppAppSecret signs the requests to /webhooks/whatsapp; empty disables them.
+	// WhatsAppVerifyToken is the token that confirms the webhook's subscription.
+	WhatsAppAppSecret       string `env:"CAREWIRE_WHATSAPP_APP_SECRET,unset" about:"secret of the Meta app, which signs requests to /webhooks/whatsapp; default: no receipts of WhatsApp"`
+	WhatsAppAppSecretFile   string `env:"CAREWIRE_WHATSAPP_APP_SECRET_FILE" about:"file with the secret of the Meta app"`
+	WhatsAppVerifyToken     string `env:"CAREWIRE_WHATSAPP_VERIFY_TOKEN,unset" about:"token that confirms the subscription of /webhooks/whatsapp at Meta"`
+	WhatsAppVerifyTokenFile string `env:"CAREWIRE_WHATSAPP_VERIFY_TOKEN_FILE" about:"file with the token"`
+	// TwilioAuthToken signs the requests to /webhooks/twilio; empty disables them.
+	TwilioAuthToken     string `env:"CAREWIRE_TWILIO_AUTH_TOKEN,unset" about:"auth token of the Twilio account, which signs requests to /webhooks/twilio; default: no receipts of Twilio"`
+	TwilioAuthTokenFile string `env:"CAREWIRE_TWILIO_AUTH_TOKEN_FILE" about:"file with the auth token"`
 	// EmailMaxRate is the maximum number of emails a second of this instance: SES's account limit
 	// divided by the number of instances that send. 0 means as many as SES accepts without throttling.
 	EmailMaxRate float64 `env:"CAREWIRE_EMAIL_MAX_RATE" envDefault:"0" about:"maximum emails a second of this instance: SES's account limit divided by the number of instances; 0: as many as SES accepts"`

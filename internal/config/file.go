@@ -23,6 +23,9 @@ func (c *Config) readFiles() error {
 		{"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURLFile, &c.WorkerDatabaseURL},
 		{"CAREWIRE_OIDC_CLIENT_SECRET", c.OIDCClientSecretFile, &c.OIDCClientSecret},
 		{"CAREWIRE_WHATSAPP_TOKEN", c.WhatsAppTokenFile, &c.WhatsAppToken},
+		{"CAREWIRE_WHATSAPP_APP_SECRET", c.WhatsAppAppSecretFile, &c.WhatsAppAppSecret},
+		{"CAREWIRE_WHATSAPP_VERIFY_TOKEN", c.WhatsAppVerifyTokenFile, &c.WhatsAppVerifyToken},
+		{"CAREWIRE_TWILIO_AUTH_TOKEN", c.TwilioAuthTokenFile, &c.TwilioAuthToken},
 	} {
 		if s.file == "" {
 			continue

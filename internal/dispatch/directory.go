@@ -11,6 +11,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/notify"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
 )
@@ -56,7 +57,7 @@ func loadPeople(ctx context.Context, queries *db.Queries, all []matched) (*rule.
 		found.ByID[row.ID] = &rule.Person{
 			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Phone != "none", PhoneVerified: row.Phone == "verified",
 			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Devices != "none", Off: row.Off,
-			RoleKeys: row.Posts, Teams: row.Teams, Conversations: row.Conversations,
+			RoleKeys: row.Posts, Teams: row.Teams, Conversations: row.Conversations, Suppressed: suppressed(row),
 		}
 		for _, key := range row.Posts { // In the form of rule.RoleKeyOf.
 			if ask.roleKeys[rule.RoleKey(key)] {
@@ -160,4 +161,17 @@ func held(ctx context.Context, queries *db.Queries, all []matched, records []uui
 		}
 	}
 	return nil
+}
+
+// suppressed returns why addresses of the person get no messages, or nil.
+func suppressed(row db.PlanningDirectoryRow) (all map[care.AddressKind]string) {
+	for kind, state := range map[care.AddressKind]string{care.AddressEmail: row.Email, care.AddressPhone: row.Phone, care.AddressWhatsApp: row.Whatsapp} {
+		if reason, ok := strings.CutPrefix(state, notify.SuppressedPrefix); ok {
+			if all == nil {
+				all = map[care.AddressKind]string{}
+			}
+			all[kind] = reason
+		}
+	}
+	return all
 }

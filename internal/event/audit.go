@@ -38,6 +38,15 @@ type AccessDenied struct {
 	Code     string     `json:"code" doc:"The code of the answer." example:"forbidden"`
 }
 
+// ReceiptRefused is the data of receipt.refused. Count is 1 for a refusal that is recorded at once.
+// Further ones of the same provider for the same reason in the next minute are one event with their
+// number.
+type ReceiptRefused struct {
+	Provider string `json:"provider" doc:"The webhook: ses, sms, whatsapp or twilio." example:"ses"`
+	Reason   string `json:"reason" doc:"signature_invalid, signature_version, certificate_url, certificate_invalid, topic, too_old, token or malformed." example:"signature_invalid"`
+	Count    int64  `json:"count" doc:"Number of refusals: 1 at once, and more for those that followed within a minute." example:"1"`
+}
+
 // AuditRead is the data of audit.read: the audit trail was shown, or the names of people in it.
 // Filters has the names of the criteria. Their values are ids and types, of which Subject and UserID
 // are stored.
@@ -75,10 +84,11 @@ type Session struct {
 	Reason    string    `json:"reason" doc:"The reason: signed_out, expired, disabled or sign_in_unlinked." example:"signed_out"`
 }
 
-func (RecordRead) payload()    {}
-func (UserSearch) payload()    {}
-func (AccessDenied) payload()  {}
-func (AuditRead) payload()     {}
-func (SignedIn) payload()      {}
-func (SignInRefused) payload() {}
-func (Session) payload()       {}
+func (RecordRead) payload()     {}
+func (UserSearch) payload()     {}
+func (AccessDenied) payload()   {}
+func (AuditRead) payload()      {}
+func (ReceiptRefused) payload() {}
+func (SignedIn) payload()       {}
+func (SignInRefused) payload()  {}
+func (Session) payload()        {}

@@ -82,6 +82,8 @@ var Catalog = slices.Concat(
 		{"user.invited", CategoryAccount, InvitationOf{}, true, nil, true, "A person was invited by a clinic."},
 		{"user.verification_requested", CategoryAccount, Verification{}, true, nil, true, "A person requested a code to verify an address."},
 		{"user.contact_verified", CategoryAccount, Contact{}, true, office, true, "A person verified an address."},
+		{"user.address_suppressed", CategoryAccount, AddressSuppression{}, true, office, true, "An address of a person gets no more messages: the provider reported a permanent bounce, a complaint or an opt-out."},
+		{"user.address_suppression_lifted", CategoryAccount, AddressSuppression{}, true, office, true, "Messages are sent to a suppressed address again: its owner verified it again, or an operator removed the suppression."},
 		{"device.registered", CategoryAccount, Device{}, true, nil, true, "A device may receive a person's push messages."},
 		{"device.removed", CategoryAccount, Device{}, true, nil, true, "A device no longer receives a person's push messages."},
 		{"appointment.requested", CategoryAppointment, Appointment{}, true, desk, true, "A patient requested an appointment."},
@@ -140,6 +142,7 @@ var Catalog = slices.Concat(
 		{"record.read", CategorySystem, RecordRead{}, false, nil, false, "A record or a list of records was shown to a person."},
 		{"audit.read", CategorySystem, AuditRead{}, false, nil, false, "The audit trail, or the names of people in it, were shown to an auditor or to a command."},
 		{"access.denied", CategorySystem, AccessDenied{}, false, nil, false, "An access was denied."},
+		{"receipt.refused", CategorySystem, ReceiptRefused{}, false, nil, false, "A request to a webhook for delivery receipts was refused: it does not come from the provider, or not from the configured topic."},
 	},
 	external,
 )

@@ -99,7 +99,7 @@ func TestCatalog_DeclaresEachTypeOnceAndCompletely(t *testing.T) {
 func TestCatalog_HidesTypesFromRulesThatCouldLoop(t *testing.T) {
 	t.Parallel()
 	for _, d := range Catalog {
-		own := Pattern("notification.**").Match(d.Type) || Pattern("rules.**").Match(d.Type) || Pattern("templates.**").Match(d.Type) || d.Type == "record.read" || d.Type == "user.searched" || d.Type == "account.listed" || d.Type == "access.denied" || d.Type == "ledger.redriven" || d.Type == "session.closed" || d.Type == "user.signed_in" || d.Type == "user.sign_in_refused" || d.Type == "audit.read" || Pattern("service_account.*").Match(d.Type) || Pattern("clinic.*").Match(d.Type) || Pattern("visit_type.*").Match(d.Type) || d.Type == "invitation.created" || d.Type == "inbox.updated" || d.Type == "user.preference_changed"
+		own := Pattern("notification.**").Match(d.Type) || Pattern("rules.**").Match(d.Type) || Pattern("templates.**").Match(d.Type) || d.Type == "record.read" || d.Type == "user.searched" || d.Type == "account.listed" || d.Type == "access.denied" || d.Type == "receipt.refused" || d.Type == "ledger.redriven" || d.Type == "session.closed" || d.Type == "user.signed_in" || d.Type == "user.sign_in_refused" || d.Type == "audit.read" || Pattern("service_account.*").Match(d.Type) || Pattern("clinic.*").Match(d.Type) || Pattern("visit_type.*").Match(d.Type) || d.Type == "invitation.created" || d.Type == "inbox.updated" || d.Type == "user.preference_changed"
 		require.Equal(t, !own, d.RuleVisible, d.Type)
 		if d.RuleVisible {
 			require.Contains(t, d.Required(), "userId", "%s: a rule set in force names the person of whatever there is", d.Type)

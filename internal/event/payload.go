@@ -195,6 +195,16 @@ type Preference struct {
 	Enabled  bool      `json:"enabled" doc:"Whether the person wants these messages." example:"false"`
 }
 
+// AddressSuppression is the data of user.address_suppressed and user.address_suppression_lifted. The
+// address is not in it.
+type AddressSuppression struct {
+	UserID        uuid.UUID  `json:"userId" doc:"The person to whom messages were addressed."`
+	SuppressionID *uuid.UUID `json:"suppressionId,omitempty" doc:"The suppression; left out if the person lifted it by verifying the address."`
+	Channel       string     `json:"channel" doc:"The channel on which the reason arose." example:"email"`
+	Reason        string     `json:"reason" doc:"hard_bounce, complaint or opted_out." example:"hard_bounce"`
+	Source        string     `json:"source,omitempty" doc:"The provider that reported it." example:"ses"`
+}
+
 // ServiceAccount is the data of service_account.created, activated, updated and disabled. Changed
 // has the names of the changed fields, never their values.
 type ServiceAccount struct {
@@ -258,6 +268,7 @@ func (DoctorHours) payload()        {}
 func (CriticalLimits) payload()     {}
 func (Billing) payload()            {}
 func (Notification) payload()       {}
+func (AddressSuppression) payload() {}
 func (Delivery) payload()           {}
 func (Inbox) payload()              {}
 func (Preference) payload()         {}

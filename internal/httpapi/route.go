@@ -118,6 +118,8 @@ var public = map[string]bool{
 	"GET /docs": true, "GET /docs/": true, "GET /docs/:page": true, "GET /docs/search": true,
 	"GET /livez": true, "GET /readyz": true,
 	"GET /l/:token": true, "GET /unsubscribe/:token": true, "POST /unsubscribe/:token": true,
+	// Authenticated by the providers' signatures.
+	"POST /webhooks/ses": true, "POST /webhooks/sms": true, "POST /webhooks/twilio": true, "POST /webhooks/whatsapp": true, "GET /webhooks/whatsapp": true,
 	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
 }
 

@@ -129,14 +129,14 @@ type Server struct {
 	failures            *limit.Keyed[netip.Prefix]
 	doubtful, exchanges limit.Gate
 	// links counts the requests of public links by the network that they come from.
-	links *limit.Keyed[netip.Prefix]
-	crossOrigin         *http.CrossOriginProtection
-	baseURL             *url.URL
-	collections         []Collection
-	routes              map[string]Access
-	headerLinks         []headerLink
-	loginPath           string
-	methodHints         []methodHint
+	links       *limit.Keyed[netip.Prefix]
+	crossOrigin *http.CrossOriginProtection
+	baseURL     *url.URL
+	collections []Collection
+	routes      map[string]Access
+	headerLinks []headerLink
+	loginPath   string
+	methodHints []methodHint
 }
 
 // New returns a server with the routes of health, metrics and documentation. It serves after

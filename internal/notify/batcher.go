@@ -113,15 +113,16 @@ func (g *batcher[I, O]) promoteNext() {
 	}
 }
 
-// newSettler returns a batcher that commits settlements, and calls wake once for each batch. Its
-// result reports whether the settlement was written.
-func newSettler(pool *pgxpool.Pool, wake func()) *batcher[settlement, bool] {
+// newSettler returns a batcher that commits settlements, and calls wake once for each batch, and then
+// overtaken with the settlements. Its result reports whether the settlement was written.
+func newSettler(pool *pgxpool.Pool, wake func(), overtaken func(context.Context, []settlement)) *batcher[settlement, bool] {
 	return &batcher[settlement, bool]{work: func(ctx context.Context, all []settlement) ([]bool, error) {
 		ids, err := settleAll(ctx, pool, all)
 		if err != nil {
 			return nil, err
 		}
 		wake()
+		overtaken(ctx, all)
 		settled := make([]bool, len(all))
 		for i := range all {
 			settled[i] = slices.Contains(ids, all[i].id)

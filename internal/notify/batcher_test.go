@@ -47,7 +47,7 @@ func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T)
 	db := postgrestest.New(t)
 	all := newSettlements(t, db, 10)
 	var groups atomic.Int32
-	s := newSettler(db.Worker, func() { groups.Add(1) })
+	s := newSettler(db.Worker, func() { groups.Add(1) }, func(context.Context, []settlement) {})
 	// The first group hangs on a lock, so that all others have to wait.
 	lock, err := db.Owner.Begin(t.Context())
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
 	db := postgrestest.New(t)
 	all := newSettlements(t, db, 3)
 	all[1].receipt.ProviderID = "\x00" // PostgreSQL stores no such text.
-	s := newSettler(db.Worker, func() {})
+	s := newSettler(db.Worker, func() {}, func(context.Context, []settlement) {})
 	members := make([]*waiting[settlement, bool], len(all))
 	for i, one := range all {
 		members[i] = &waiting[settlement, bool]{in: one, result: make(chan batchResult[bool], 1)}
@@ -207,7 +207,7 @@ func TestOutcome_WhoseCommitWasNotConfirmedIsToldOnce(t *testing.T) {
 	_, err := w.commitWithRetry(t.Context(), nil, all[0], nil)
 	require.NoError(t, err)
 	// A throttled one returns its attempt, once.
-	w.settler = losingFirstReply(newSettler(db.Worker, func() {}))
+	w.settler = losingFirstReply(newSettler(db.Worker, func() {}, func(context.Context, []settlement) {}))
 	all[1].state, all[1].unused, all[1].events = "queued", true, nil
 	_, err = w.commitWithRetry(t.Context(), nil, all[1], nil)
 	require.NoError(t, err)
@@ -223,7 +223,7 @@ func TestOutcome_IsGivenUpWhenThePoolIsClosed(t *testing.T) {
 	all := newSettlements(t, db, 1)
 	pool := db.Pool(t, postgres.Worker, 2)
 	w := newTestWorker(t, db)
-	w.settler = newSettler(pool, func() {})
+	w.settler = newSettler(pool, func() {}, func(context.Context, []settlement) {})
 	pool.Close()
 	_, err := w.commitWithRetry(t.Context(), nil, all[0], nil)
 	require.True(t, postgres.Closed(err), "%v", err)

@@ -175,15 +175,15 @@ func redrivable(row db.DeliveryTakeForRedriveRow) error {
 	case "failed", "cancelled", "unknown":
 		return nil
 	case "suppressed":
-		if row.Reason != "no_address" && row.Reason != "address_unverified" {
+		if row.Reason != "no_address" && row.Reason != "address_unverified" && !strings.HasPrefix(row.Reason, SuppressedPrefix) {
 			break
 		}
 		if !row.Reachable {
-			return care.Errorf(care.Conflict, "delivery %s was suppressed (%s), and its recipient still has no verified address for %s; add or verify one first", row.ID, row.Reason, row.Channel)
+			return care.Errorf(care.Conflict, "delivery %s was suppressed (%s), and its recipient still has no verified address for %s that is not suppressed; add or verify one first", row.ID, row.Reason, row.Channel)
 		}
 		return nil
 	}
-	return care.Errorf(care.Conflict, "delivery %s is %s (%s); only a failed, cancelled or unknown one, or one suppressed for lack of an address (no_address, address_unverified), can be queued again", row.ID, row.State, row.Reason)
+	return care.Errorf(care.Conflict, "delivery %s is %s (%s); only a failed, cancelled or unknown one, or one suppressed for lack of an address (no_address, address_unverified) or because of it (suppressed:…), can be queued again", row.ID, row.State, row.Reason)
 }
 
 // redriven returns the event of a redrive, in the trace of the delivery and with the command's

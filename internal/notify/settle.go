@@ -34,6 +34,10 @@ type settlement struct {
 	// is about.
 	events []pendingEvent
 	gone   []goneDevice
+	// suppressed is the address that gets no more messages, if the provider refused it for good.
+	suppressed *suppression
+	// client inserts the jobs of a fallback that a waiting receipt needs; nil without a claim.
+	client *river.Client[pgx.Tx]
 }
 
 // delivery holds the values of a delivery that events contain.
@@ -77,7 +81,7 @@ var predecessors = map[string]string{
 // settlement returns the row's change and the events of a result.
 func (a *attempt) settlement(e result) settlement {
 	s := settlement{
-		delivery: a.delivery(), run: a.run, unused: e.outcome == OutcomeThrottled || e.outcome == OutcomeHeld, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
+		delivery: a.delivery(), run: a.run, client: a.client, unused: e.outcome == OutcomeThrottled || e.outcome == OutcomeHeld, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
 	}
 	switch e.outcome {
 	case OutcomeSent:
@@ -86,6 +90,12 @@ func (a *attempt) settlement(e result) settlement {
 	case OutcomeFailed:
 		s.state = "failed"
 		s.addEvent(s.outcome("notification.failed", e.code, a.PossibleDuplicate))
+		if e.code == SuppressedOptedOut {
+			s.suppressed = &suppression{
+				id: newID(), kind: a.kind.Address, channel: a.Channel, reason: SuppressedOptedOut, source: e.receipt.Provider,
+				user: a.RecipientID, address: a.Address, cause: s.delivery,
+			}
+		}
 	case OutcomeSuppressed:
 		s.state, s.reason = "suppressed", e.code
 		s.addEvent(s.decision("notification.suppressed", event.ChannelDecision{
@@ -195,11 +205,11 @@ func (w *Worker) commitWithRetry(ctx context.Context, client *river.Client[pgx.T
 	return settled, err
 }
 
-// commit writes a settlement. A closed one plans the next fallback channel in the same transaction;
-// every other is batched with those of concurrent workers. It reports whether the delivery still
+// commit writes a settlement. A closed one plans the next fallback channel, and suppresses the
+// address, in the same transaction; every other is batched with those of concurrent workers. It reports whether the delivery still
 // belonged to this attempt.
 func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
-	if !s.closed() || len(fallback) == 0 {
+	if !s.closed() || (len(fallback) == 0 && s.suppressed == nil) {
 		return w.settler.do(ctx, s)
 	}
 	return w.commitWithFallback(context.WithoutCancel(ctx), client, s, fallback)
@@ -212,6 +222,11 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 		ids, err := settleAll(ctx, tx, []settlement{s})
 		if settled = len(ids) == 1; err != nil || !settled {
 			return err
+		}
+		if s.suppressed != nil {
+			if _, err := raiseSuppressions(ctx, tx, []suppression{*s.suppressed}); err != nil {
+				return err
+			}
 		}
 		return w.fallBack(ctx, tx, client, s, fallback)
 	})

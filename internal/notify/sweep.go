@@ -37,7 +37,8 @@ const OutcomeUnsettleable Outcome = "unsettleable"
 
 // Sweep inserts a new job for deliveries that no live job carries, because the rescuer discarded it
 // or it was deleted. It cancels those whose job was cancelled by hand, closes those that waited for
-// a receipt until their deadline, and queues held notifications at the end of the clinic's period.
+// a receipt until their deadline, queues held notifications at the end of the clinic's period, and
+// applies receipts that came before their send was settled.
 // It returns how many it handled. The work of one sweep is bounded, regardless of the backlog. A
 // delivery that fails does not stop the others: Sweep returns the errors joined. Several instances
 // may sweep at once.
@@ -45,7 +46,8 @@ func (w *Worker) Sweep(ctx context.Context, client *river.Client[pgx.Tx]) (int, 
 	stranded, err := w.sweepStranded(ctx, client)
 	expired, errExpired := w.sweepExpired(ctx, client)
 	held, errHeld := w.sweepHeld(ctx, client)
-	return stranded + expired + held, errors.Join(err, errExpired, errHeld)
+	receipts, errReceipts := w.sweepReceipts(ctx, client)
+	return stranded + expired + held + receipts, errors.Join(err, errExpired, errHeld, errReceipts)
 }
 
 func (w *Worker) sweepExpired(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {

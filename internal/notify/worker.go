@@ -189,10 +189,11 @@ func New(cfg Config) (*Worker, error) {
 		}
 		cfg.Templates = oneSet{set}
 	}
-	return &Worker{
-		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), settler: newSettler(cfg.Pool, cfg.Wake),
-		routes: routes, draining: make(chan struct{}),
-	}, nil
+	w := &Worker{
+		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), routes: routes, draining: make(chan struct{}),
+	}
+	w.settler = newSettler(cfg.Pool, cfg.Wake, w.overtaken)
+	return w, nil
 }
 
 // Drain releases the jobs that wait for a provider, and lets no further job wait. Call it before
@@ -322,6 +323,8 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "deceased"}
 	case !a.Active:
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "user_disabled"}
+	case strings.HasPrefix(a.Contact, SuppressedPrefix) && a.Template != verification:
+		return Message{}, &result{outcome: OutcomeSuppressed, code: a.Contact}
 	case a.Contact == "none", a.kind.Address == care.AddressDevices && len(a.DeviceIds) == 0:
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "no_address"}
 	}
@@ -392,9 +395,14 @@ func (w *Worker) unsubscribeURL(a *attempt) string {
 	return w.cfg.Links.Unsubscribe(a.RecipientID, a.Category)
 }
 
+// verification is the template of the codes that verify an address. They also go to a suppressed
+// address, because its owner lifts the suppression by verifying it again. How many are sent is
+// limited where codes are requested.
+const verification = "verification"
+
 // secretRequired lists the templates whose messages carry a secret, and whether the message is
 // useless without it.
-var secretRequired = map[string]bool{"welcome": false, "invitation": true, "verification": true}
+var secretRequired = map[string]bool{"welcome": false, "invitation": true, verification: true}
 
 // addSecret issues the message's secret and adds it to the data. The secret exists nowhere else.
 func (w *Worker) addSecret(ctx context.Context, a *attempt, data *template.Data) *result {

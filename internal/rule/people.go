@@ -24,6 +24,9 @@ type Person struct {
 	HasWhatsApp      bool
 	WhatsAppVerified bool
 	HasDevice        bool
+	// Suppressed are the reasons why addresses of the person get no more messages: hard_bounce,
+	// complaint or opted_out, by the kind of address.
+	Suppressed map[care.AddressKind]string
 	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
 	Off []string
 	// RoleKeys are the roles that the person holds now at the clinics of the events, in the form of

@@ -7,6 +7,9 @@ const (
 	ReasonNoAddress = "no_address"
 	// ReasonAddressUnverified: the person has an address that is not verified.
 	ReasonAddressUnverified = "address_unverified"
+	// ReasonSuppressed, followed by hard_bounce, complaint or opted_out: the address gets no more
+	// messages.
+	ReasonSuppressed = "suppressed:"
 	// ReasonPreferenceOff: the person switched the category off on the channel.
 	ReasonPreferenceOff = "preference_off"
 	// ReasonChannelNotConfigured: this installation has no provider for the channel.

@@ -311,11 +311,17 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 	switch {
 	case !has:
 		return ReasonNoAddress
+	case person.Suppressed[c.Address] != "" && m.Template != verificationTemplate:
+		return ReasonSuppressed + person.Suppressed[c.Address]
 	case !verified && !m.Rule.Unverified:
 		return ReasonAddressUnverified
 	}
 	return ""
 }
+
+// verificationTemplate is the template of codes that verify an address. They also go to a suppressed
+// address, so that its owner can lift the suppression.
+const verificationTemplate = "verification"
 
 // address reports whether the person has an address of the kind, and whether the address is
 // verified to be theirs. A device was registered by the person, signed in.

@@ -71,6 +71,8 @@ type Sandbox struct {
 	peers    func(ctx context.Context) []string
 
 	tokens map[string]time.Time // issued access tokens and when they expire
+	// webhooks are where receipts are posted.
+	webhooks webhooks
 }
 
 // New returns an empty sandbox without faults.
@@ -87,6 +89,7 @@ func (s *Sandbox) Handler() http.Handler {
 	mux.HandleFunc("GET /sandbox/messages", s.listMessages)
 	mux.HandleFunc("DELETE /sandbox/messages", s.everywhere(s.clearMessages))
 	mux.HandleFunc("GET /sandbox/messages/{id}/html", s.serveHTML)
+	mux.HandleFunc("POST /sandbox/messages/{id}/receipts", s.addReceipt)
 	mux.HandleFunc("GET /sandbox/faults", s.listFaults)
 	mux.HandleFunc("POST /sandbox/faults", s.everywhere(s.addFault))
 	mux.HandleFunc("DELETE /sandbox/faults", s.everywhere(s.clearFaults))
@@ -95,7 +98,7 @@ func (s *Sandbox) Handler() http.Handler {
 
 // Providers returns a handler for the providers' wire protocols: SES v2 at /v2, FCM at /v1,
 // Google's OAuth token endpoint at /token, AWS End User Messaging at /, the WhatsApp Cloud API at
-// /{version}/{phone number ID} and Twilio at /2010-04-01; and at /sandbox the API for peers, which
+// /{version}/{phone number ID}, Twilio at /2010-04-01 and the certificate of SNS; and at /sandbox the API for peers, which
 // covers this sandbox only.
 func (s *Sandbox) Providers() http.Handler {
 	mux := http.NewServeMux()
@@ -109,6 +112,7 @@ func (s *Sandbox) Providers() http.Handler {
 	mux.HandleFunc("POST /{$}", s.smsSend)
 	mux.HandleFunc("POST /{version}/{number}/messages", s.whatsAppSend)
 	mux.HandleFunc("POST /2010-04-01/Accounts/{sid}/Messages.json", s.twilioSend)
+	mux.HandleFunc("GET "+certificatePath, s.serveCertificate)
 	return mux
 }
 

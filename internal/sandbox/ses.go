@@ -74,7 +74,7 @@ func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"MessageId": fmt.Sprintf("%016x-sandbox-%06d", id, id)})
+	writeJSON(w, http.StatusOK, map[string]string{"MessageId": sesMessageID(id)})
 }
 
 // sesProvider returns the provider that the request is for, by the region in its signature.
@@ -84,6 +84,9 @@ func sesProvider(r *http.Request) string {
 	}
 	return providerSES
 }
+
+// sesMessageID returns SES's id of the message.
+func sesMessageID(id int64) string { return fmt.Sprintf("%016x-sandbox-%06d", id, id) }
 
 func sesError(w http.ResponseWriter, status int, code string) {
 	if code != "" {

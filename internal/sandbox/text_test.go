@@ -23,7 +23,7 @@ func (b *bench) sms(fields string) (int, http.Header, map[string]any) {
 	b.t.Helper()
 	status, header, body := b.do(http.MethodPost, b.providers+"/", "{"+fields+"}", "X-Amz-Target", "PinpointSMSVoiceV2.SendTextMessage",
 		"Content-Type", "application/x-amz-json-1.0", "Authorization", "AWS4-HMAC-SHA256 Credential=x")
-	return status, header, object(b.t, body)
+	return status, object(b.t, body)
 }
 
 func object(t *testing.T, body string) map[string]any {
@@ -122,14 +122,14 @@ func TestSandbox_RejectsAWhatsAppMessageAsMetaDoes(t *testing.T) {
 }
 
 // twilio posts a message as a client of Twilio does.
-func (b *bench) twilio(user string, form url.Values) (int, http.Header, map[string]any) {
+func (b *bench) twilio(user string, form url.Values) (int, map[string]any) {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://x", nil)
 	require.NoError(b.t, err)
 	req.SetBasicAuth(user, "secret")
-	status, header, body := b.do(http.MethodPost, b.providers+"/2010-04-01/Accounts/"+twilioAccount+"/Messages.json", form.Encode(),
+	status, _, body := b.do(http.MethodPost, b.providers+"/2010-04-01/Accounts/"+twilioAccount+"/Messages.json", form.Encode(),
 		"Content-Type", "application/x-www-form-urlencoded", "Authorization", req.Header.Get("Authorization"))
-	return status, header, object(b.t, body)
+	return status, object(b.t, body)
 }
 
 func TestSandbox_SpeaksTwiliosProtocol(t *testing.T) {
@@ -153,24 +153,24 @@ func TestSandbox_SpeaksTwiliosProtocol(t *testing.T) {
 		{form("Body", strings.Repeat("x", 1601)), 21617},
 		{form("StatusCallback", "nowhere"), 21609},
 	} {
-		status, _, answer := b.twilio(twilioAccount, c.form)
+		status, answer := b.twilio(twilioAccount, c.form)
 		require.Equal(t, http.StatusBadRequest, status)
 		require.InDelta(t, c.code, answer["code"], 0)
 		require.InDelta(t, 400, answer["status"], 0)
 	}
-	status, _, answer := b.twilio("AC00000000000000000000000000000002", form())
+	status, answer := b.twilio("AC00000000000000000000000000000002", form())
 	require.Equal(t, http.StatusUnauthorized, status)
 	require.InDelta(t, 20003, answer["code"], 0)
 	require.Empty(t, b.s.Messages(""))
 
-	status, _, answer = b.twilio(twilioAccount, form("StatusCallback", "https://clinic.example/webhooks/twilio?a=b&delivery="+deliveryID))
+	status, answer = b.twilio(twilioAccount, form("StatusCallback", "https://clinic.example/webhooks/twilio?a=b&delivery="+deliveryID))
 	require.Equal(t, http.StatusCreated, status)
 	require.Regexp(t, `^SM[0-9a-f]{32}$`, answer["sid"])
 	require.Equal(t, "queued", answer["status"])
 	require.Equal(t, "2", answer["num_segments"])
 	got := b.s.Messages("sms")[0]
 	require.Equal(t, []string{deliveryID, "twilio", "+491713920000"}, []string{got.DeliveryID, got.Provider, got.From})
-	status, _, _ = b.twilio("SK1", form("From", "", "MessagingServiceSid", "MG1"))
+	status, _ = b.twilio("SK1", form("From", "", "MessagingServiceSid", "MG1"))
 	require.Equal(t, http.StatusCreated, status, "an API key and a messaging service")
 }
 
@@ -183,7 +183,7 @@ func TestSandbox_AppliesAFaultToTheProvidersThatHaveItsError(t *testing.T) {
 	}
 	status, _, _ := b.send("a@x.example")
 	require.Equal(t, http.StatusOK, status, "none of them is an error of SES")
-	_, _, answer := b.twilio(twilioAccount, url.Values{"To": {"+491713920001"}, "From": {"+491713920000"}, "Body": {"x"}})
+	_, answer := b.twilio(twilioAccount, url.Values{"To": {"+491713920001"}, "From": {"+491713920000"}, "Body": {"x"}})
 	require.InDelta(t, 21610, answer["code"], 0)
 	_, _, answer = b.sms(`"DestinationPhoneNumber": "+491713920001", "OriginationIdentity": "pool-1", "MessageBody": "Hello"`)
 	require.Equal(t, "DESTINATION_PHONE_NUMBER_OPTED_OUT", answer["Reason"])
@@ -193,7 +193,7 @@ func TestSandbox_AppliesAFaultToTheProvidersThatHaveItsError(t *testing.T) {
 	b.s.ClearFaults()
 	_, err := b.s.AddFault(sandbox.Fault{Provider: "twilio", Status: 503})
 	require.NoError(t, err)
-	status, _, _ = b.twilio(twilioAccount, url.Values{"To": {"+491713920001"}, "From": {"+491713920000"}, "Body": {"x"}})
+	status, _ = b.twilio(twilioAccount, url.Values{"To": {"+491713920001"}, "From": {"+491713920000"}, "Body": {"x"}})
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	status, _, _ = b.sms(`"DestinationPhoneNumber": "+491713920001", "OriginationIdentity": "pool-1", "MessageBody": "Hello"`)
 	require.Equal(t, http.StatusOK, status, "another provider of the same channel")

@@ -135,7 +135,8 @@ const notMobile = "must be the number of a mobile phone: messages cannot be sent
 // empty if it is unknown; only a keyed hash of it is stored.
 //
 // The error is care.Conflict if the channel is not configured, the address is missing or already
-// verified, or a number is not a mobile phone's. Beyond one request a minute, or the limits of
+// verified, or a number is not a mobile phone's. An address that gets no messages (a suppression) can
+// be verified again. Beyond one request a minute, or the limits of
 // codeLimits, it is care.RateLimited, with the wait.
 func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel, caller string) (Contact, error) {
 	if err := requirePerson(cmd); err != nil {
@@ -149,12 +150,16 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 			return fmt.Errorf("lock user: %w", err)
 		}
 		address, already := addressOf(u, channel)
+		suppressed, err := isSuppressed(ctx, q, channel, address)
+		if err != nil {
+			return err
+		}
 		switch {
 		case !slices.Contains(s.channels, channel):
 			return conflict("channel", "the channel %s is not configured here: no code can be sent", channel)
 		case address == "":
 			return conflict("channel", "you have no address for %s: %s", channel, remedies[channel])
-		case already:
+		case already && !suppressed:
 			return conflict("channel", "your address for %s is already verified", channel)
 		case numberFields[channel] != "" && !care.IsMobile(address):
 			return conflict("channel", "your number for %s %s; %s", channel, notMobile, remedies[channel])
@@ -181,7 +186,8 @@ var remedies = map[string]string{
 
 // ConfirmVerification verifies the actor's address on the channel by its code. The error is
 // care.Invalid for a wrong code. It is care.Conflict after five wrong codes or after CodeLife,
-// because there is no code to confirm, and for an address that another person has verified.
+// because there is no code to confirm, and for an address that another person has verified. It lifts
+// the suppression of the address.
 func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, channel, code string) (Contact, error) {
 	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
@@ -217,12 +223,40 @@ func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, cha
 		if err != nil {
 			return err
 		}
+		lifted, err := liftSuppression(ctx, q, cmd, u.ID, channel, address)
+		if err != nil {
+			return err
+		}
+		events = append(events, lifted...)
 		return outbox.Append(ctx, tx, events...)
 	})
 	if err == nil && wrong {
 		return Contact{}, care.InvalidField("code", "is not the code that was sent; after five attempts it becomes invalid")
 	}
 	return contact, err
+}
+
+// addressKinds maps the channels of proved to the kinds of their addresses.
+var addressKinds = map[string]care.AddressKind{"email": care.AddressEmail, "sms": care.AddressPhone, "whatsapp": care.AddressWhatsApp}
+
+// isSuppressed reports whether the address gets no messages.
+func isSuppressed(ctx context.Context, q *db.Queries, channel, address string) (bool, error) {
+	reason, err := q.AddressSuppression(ctx, db.AddressSuppressionParams{Kind: string(addressKinds[channel]), Address: address})
+	if err != nil {
+		return false, fmt.Errorf("look up suppression: %w", err)
+	}
+	return reason != "", nil
+}
+
+// liftSuppression lifts the suppression of an address that its owner has verified. It returns the
+// event, or none if the address was not suppressed.
+func liftSuppression(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel, address string) ([]event.Event, error) {
+	reason, err := q.SuppressionLift(ctx, db.SuppressionLiftParams{Kind: string(addressKinds[channel]), Address: address})
+	if err != nil || reason == "" {
+		return nil, err
+	}
+	e := event.New(cmd, "user.address_suppression_lifted", userRef(person), event.AddressSuppression{UserID: person, Channel: channel, Reason: reason})
+	return []event.Event{e.About(cmd, person, nil)}, nil
 }
 
 func codeDigest(id uuid.UUID, code string) ([]byte, error) {

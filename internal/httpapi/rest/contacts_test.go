@@ -161,3 +161,20 @@ func TestContacts_PeopleSetTheirOwnNumbers(t *testing.T) {
 	require.Equal(t, []string{"channel"}, requireProblem(t, b.do(patient, http.MethodPut, "/api/me/contacts/email", map[string]any{"address": "+491713920007"}), 422, "invalid"))
 	requireProblem(t, b.do("", http.MethodPut, "/api/me/contacts/sms", map[string]any{"address": "+491713920007"}), 401, "unauthenticated")
 }
+
+func TestContacts_VerifyingASuppressedAddressAgainLiftsItsSuppression(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	who := nurse
+	requireProblem(t, b.do(who, http.MethodPost, verification, nil), 409, "conflict")
+	b.exec(`INSERT INTO suppressions (kind, address_hash, id, channel, reason, source, user_id)
+		SELECT 'email', address_hash('email', u.email), gen_random_uuid(), 'email', 'hard_bounce', 'ses', u.id FROM users AS u WHERE u.id = $1`, b.ids[who])
+	code := b.code(who)
+	w := b.do(who, http.MethodPost, verification+"/confirm", map[string]any{"code": code})
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	var left int
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM suppressions`).Scan(&left))
+	require.Zero(t, left)
+	require.Equal(t, 1, b.events("user.address_suppression_lifted"))
+	requireProblem(t, b.do(who, http.MethodPost, verification, nil), 409, "conflict")
+}

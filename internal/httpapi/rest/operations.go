@@ -7,6 +7,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/ledger"
+	"carewire/internal/notify"
 )
 
 // Operations are the operations of operators that need more than the API's own database role. The
@@ -22,4 +23,8 @@ type Operations interface {
 	ListDeadLetters(ctx context.Context, after int64, limit int32) ([]ledger.DeadLetter, error)
 	// RedriveDeadLetter is ledger.Requeue.
 	RedriveDeadLetter(ctx context.Context, cmd care.Command, id int64) error
+	// ListSuppressions is notify.ListSuppressions.
+	ListSuppressions(ctx context.Context, f notify.SuppressionFilter) ([]notify.Suppression, error)
+	// RemoveSuppression is notify.RemoveSuppression.
+	RemoveSuppression(ctx context.Context, cmd care.Command, id uuid.UUID) error
 }

@@ -96,6 +96,7 @@ func Register(api *httpapi.Server, s Services) error {
 	registerTemplates(api, s.Writer, s.Templates)
 	registerFollowers(api, s.Writer, s.Operations)
 	registerDeliveries(api, s.Writer, s.Operations, s.Directory.Channels())
+	registerSuppressions(api, s.Operations, s.Directory.Channels())
 	registerDeadLetters(api, s.Operations)
 	registerAudit(api, s.Audit)
 	registerStats(api, s.Writer)

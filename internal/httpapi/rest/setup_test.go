@@ -300,3 +300,13 @@ func requireProblem(tb testing.TB, w *httptest.ResponseRecorder, status int, cod
 	}
 	return fields
 }
+
+// ListSuppressions implements rest.Operations.
+func (o *operations) ListSuppressions(context.Context, notify.SuppressionFilter) ([]notify.Suppression, error) {
+	return nil, nil
+}
+
+// RemoveSuppression implements rest.Operations.
+func (o *operations) RemoveSuppression(_ context.Context, _ care.Command, id uuid.UUID) error {
+	return care.Errorf(care.NotFound, "no suppression %s", id)
+}

@@ -810,6 +810,22 @@ type Preference struct {
 	UpdatedAt time.Time
 }
 
+type Receipt struct {
+	Provider    string
+	ReceiptID   string
+	ID          uuid.UUID
+	Channel     string
+	DeliveryID  *uuid.UUID
+	ProviderID  string
+	Status      string
+	Code        string
+	Suppression *string
+	AddressHash []byte
+	At          time.Time
+	ReceivedAt  time.Time
+	AppliedAt   *time.Time
+}
+
 type Record struct {
 	ID              uuid.UUID
 	Kind            string
@@ -944,6 +960,17 @@ type StatementEntry struct {
 	InvoiceID   uuid.UUID
 	Number      *string
 	AmountMinor int64
+}
+
+type Suppression struct {
+	Kind        string
+	AddressHash []byte
+	ID          uuid.UUID
+	Channel     string
+	Reason      string
+	Source      string
+	UserID      *uuid.UUID
+	CreatedAt   time.Time
 }
 
 type Sweep struct {
