@@ -27,7 +27,12 @@ type MessageFormat string
 const (
 	FormatEmail MessageFormat = "email" // The section email: subject, HTML and plain text.
 	FormatPush  MessageFormat = "push"  // The section push: title and body.
-	FormatText  MessageFormat = "text"  // The body of the section push, followed by the link, as one text.
+	// FormatText is one text: the section sms, or else the body of the section push, and the link.
+	FormatText MessageFormat = "text"
+	// FormatSMS is FormatText with a limited number of segments.
+	FormatSMS MessageFormat = "sms"
+	// FormatWhatsApp is the section whatsapp: the provider's approved template and its variables.
+	FormatWhatsApp MessageFormat = "whatsapp"
 )
 
 // Channel describes a way to send messages to people.
@@ -62,8 +67,8 @@ const (
 var BuiltinChannels = Channels{
 	{Name: ChannelEmail, Address: AddressEmail, Format: FormatEmail},
 	{Name: ChannelPush, Address: AddressDevices, Format: FormatPush, RepeatSafe: true}, // Providers collapse by key.
-	{Name: ChannelSMS, Address: AddressPhone, Format: FormatText},
-	{Name: ChannelWhatsApp, Address: AddressWhatsApp, Format: FormatText},
+	{Name: ChannelSMS, Address: AddressPhone, Format: FormatSMS},
+	{Name: ChannelWhatsApp, Address: AddressWhatsApp, Format: FormatWhatsApp},
 	{Name: ChannelInApp, Address: AddressNone, Format: FormatPush, RepeatSafe: true},
 }
 
@@ -127,8 +132,8 @@ func (all Channels) Validate() error {
 			return fmt.Errorf("duplicate channel %q", c.Name)
 		case !slices.Contains([]AddressKind{AddressEmail, AddressPhone, AddressWhatsApp, AddressDevices, AddressNone}, c.Address):
 			return fmt.Errorf("channel %q: unknown address kind %q; want one of email, phone, whatsapp, devices, none", c.Name, c.Address)
-		case !slices.Contains([]MessageFormat{FormatEmail, FormatPush, FormatText}, c.Format):
-			return fmt.Errorf("channel %q: unknown format %q; want one of email, push, text", c.Name, c.Format)
+		case !slices.Contains([]MessageFormat{FormatEmail, FormatPush, FormatText, FormatSMS, FormatWhatsApp}, c.Format):
+			return fmt.Errorf("channel %q: unknown format %q; want one of email, push, text, sms, whatsapp", c.Name, c.Format)
 		}
 		names[c.Name] = true
 	}

@@ -23,7 +23,7 @@ func (b *bench) sms(fields string) (int, http.Header, map[string]any) {
 	b.t.Helper()
 	status, header, body := b.do(http.MethodPost, b.providers+"/", "{"+fields+"}", "X-Amz-Target", "PinpointSMSVoiceV2.SendTextMessage",
 		"Content-Type", "application/x-amz-json-1.0", "Authorization", "AWS4-HMAC-SHA256 Credential=x")
-	return status, object(b.t, body)
+	return status, header, object(b.t, body)
 }
 
 func object(t *testing.T, body string) map[string]any {

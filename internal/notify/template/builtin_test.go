@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,6 +44,8 @@ func defaultTemplates(t *testing.T) *template.Set {
 	return templates
 }
 
+const sampleLink = "https://clinic.example/notifications/01990000-0000-7000-8000-000000000001"
+
 func TestTemplates_EveryOneHasItsGolden(t *testing.T) {
 	t.Parallel()
 	templates := defaultTemplates(t)
@@ -53,24 +55,40 @@ func TestTemplates_EveryOneHasItsGolden(t *testing.T) {
 	}
 	require.ElementsMatch(t, names, templates.Names(), "a template without a golden, or the other way round")
 	for name, types := range samples {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var b strings.Builder
-			for i, typ := range types {
-				data := template.DataFor(typ, "normal", "https://clinic.example/notifications/01990000-0000-7000-8000-000000000001", "Demo Clinic")
-				data.Code = "204816"
-				push, err := templates.Render(name, care.ChannelPush, "en-GB", data)
-				require.NoError(t, err)
-				email, err := templates.Render(name, care.ChannelEmail, "en-GB", data)
-				require.NoError(t, err)
-				fmt.Fprintf(&b, "=== %s\n--- push\n%s\n%s\n--- email\nSubject: %s\n\n%s", typ, push.Title, push.Body, email.Subject, email.Text)
-				if i == 0 {
-					fmt.Fprintf(&b, "--- html\n%s", email.HTML)
+		require.Equal(t, []string{"ar", "de", "en", "es"}, templates.Locales(name), name)
+		for locale, suffix := range map[string]string{"en-GB": "", "de-AT": ".de", "es-MX": ".es", "ar": ".ar"} {
+			t.Run(name+suffix, func(t *testing.T) {
+				t.Parallel()
+				var b strings.Builder
+				for i, typ := range types {
+					b.WriteString(show(t, templates, name, locale, typ, i == 0))
 				}
-			}
-			golden(t, name+".txt", b.String())
-		})
+				golden(t, name+suffix+".txt", b.String())
+			})
+		}
 	}
+}
+
+// show returns the messages of an event on every channel.
+func show(t *testing.T, templates *template.Set, name, locale, typ string, withHTML bool) string {
+	t.Helper()
+	data := template.DataFor(typ, "normal", sampleLink, "Demo Clinic")
+	data.Code = "204816"
+	data.AddEvent([]byte(`{"startsAt":"2025-03-03T13:30:00Z"}`), time.Date(2025, 2, 1, 8, 0, 0, 0, time.UTC), "Europe/Berlin", "Europe/Madrid")
+	render := func(channel string) template.Content {
+		c, err := templates.Render(name, channel, locale, data)
+		require.NoError(t, err)
+		return c
+	}
+	push, email, whatsapp := render(care.ChannelPush), render(care.ChannelEmail), render(care.ChannelWhatsApp)
+	var b strings.Builder
+	fmt.Fprintf(&b, "=== %s\n--- push\n%s\n%s\n--- sms\n%s\n", typ, push.Title, push.Body, render(care.ChannelSMS).Text)
+	fmt.Fprintf(&b, "--- whatsapp\n%s %s %q %s\n", whatsapp.Approved.Name, whatsapp.Approved.Language, whatsapp.Approved.Variables, whatsapp.Approved.Button)
+	fmt.Fprintf(&b, "--- email\nSubject: %s\n\n%s", email.Subject, email.Text)
+	if withHTML {
+		fmt.Fprintf(&b, "--- html\n%s", email.HTML)
+	}
+	return b.String()
 }
 
 func golden(t *testing.T, name, got string) {
@@ -111,57 +129,3 @@ func TestTemplates_SayInATextMessageWhatAPushSays(t *testing.T) {
 	require.Equal(t, template.Content{Text: push.Body + " https://clinic.example/notifications/1"}, text)
 }
 
-func TestTemplates_TakeTheClosestLocale(t *testing.T) {
-	t.Parallel()
-	files := fstest.MapFS{
-		"layout.html":      {Data: []byte(`<html lang="{{.Locale}}"><p>{{.Greeting}} {{index .Paragraphs 0}}</p>`)},
-		"layout.txt":       {Data: []byte(`{{.Greeting}} {{index .Paragraphs 0}}`)},
-		"frame.yaml":       {Data: []byte("greeting: Hello\nor: or\nfooter: [bye]\n")},
-		"frame.de.yaml":    {Data: []byte("greeting: Guten Tag\nor: oder\nfooter: [ade]\n")},
-		"note.yaml":        {Data: []byte("email: {subject: News, paragraphs: [Read <it>], button: Go}\npush: {title: News, body: Read it}\n")},
-		"note.de.yaml":     {Data: []byte("email: {subject: Neues, paragraphs: [Lies es], button: Los}\n")},
-		"note.de-AT.yaml":  {Data: []byte("email: {subject: Neuigkeiten, paragraphs: [Lies es], button: Los}\n")},
-		"not-a-template.x": {Data: []byte("x")},
-	}
-	templates, err := template.Load(files)
-	require.NoError(t, err)
-	for locale, want := range map[string]string{"de-AT": "Neuigkeiten", "de-CH": "Neues", "de": "Neues", "fr": "News", "": "News", "en-US": "News"} {
-		c, err := templates.Render("note", care.ChannelEmail, locale, template.Data{})
-		require.NoError(t, err)
-		require.Equal(t, want, c.Subject, locale)
-	}
-	c, err := templates.Render("note", care.ChannelEmail, "de-AT", template.Data{})
-	require.NoError(t, err)
-	require.Equal(t, "Guten Tag Lies es", c.Text, "the frame is in the same language")
-	c, err = templates.Render("note", care.ChannelPush, "de-AT", template.Data{})
-	require.NoError(t, err)
-	require.Equal(t, "News", c.Title, "where a translation lacks the channel, the fallback has it")
-	c, err = templates.Render("note", care.ChannelEmail, "fr", template.Data{})
-	require.NoError(t, err)
-	require.Contains(t, c.HTML, "Read &lt;it&gt;")
-}
-
-func TestTemplates_RefuseAMistakeWhenLoaded(t *testing.T) {
-	t.Parallel()
-	for name, text := range map[string]string{
-		"a field that there is not":   "push: {title: '{{.PatientName}}', body: b}",
-		"an empty text":               "push: {title: '', body: b}",
-		"an unknown key":              "push: {title: t, body: b, colour: red}",
-		"a template that is not one":  "push: {title: '{{', body: b}",
-		"an email without paragraphs": "email: {subject: s, button: b}",
-	} {
-		files := fstest.MapFS{
-			"layout.html": {Data: []byte(`x`)}, "layout.txt": {Data: []byte(`x`)},
-			"frame.yaml": {Data: []byte("greeting: Hello\nor: or\nfooter: [bye]\n")}, "bad.yaml": {Data: []byte(text)},
-		}
-		_, err := template.Load(files)
-		require.ErrorContains(t, err, "bad", name)
-	}
-}
-
-func TestTemplates_SayNoMoreThanThereIsSomethingToRead(t *testing.T) {
-	t.Parallel()
-	c, err := defaultTemplates(t).Render("clinical", care.ChannelPush, "en", template.DataFor("ehr.lab_report.created", "normal", "", ""))
-	require.NoError(t, err)
-	require.Equal(t, "You have a new lab report. Sign in to read it.", c.Body)
-}
