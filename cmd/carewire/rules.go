@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carewire/internal/app"
+	"carewire/internal/config"
 	"carewire/internal/operator"
 )
 
@@ -19,21 +20,29 @@ func rulesCommand() *cobra.Command {
 
 func rulesCheckCommand() *cobra.Command {
 	var asJSON bool
+	var templateFile string
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Check a rule file",
-		Long: `Check a rule file and print all errors with their lines. "-" reads standard input. It needs no database. The exit status is
-1 if there are errors, also with --json.`,
+		Long: `Check a rule file and print all errors with their lines. "-" reads standard input. It needs no database: the rules may name
+the templates of the binary, or those of the file in --templates. The exit status is 1 if there are errors, also with --json.`,
 		Example: `  carewire rules check rules.yaml
+  carewire rules check rules.yaml --templates templates.yaml
   carewire rules show 3 | carewire rules check -
   carewire rules check rules.yaml --json | jq -r '.errors[] | "\(.line): \(.message)"'`,
 		Args: oneArg("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config, args []string) error {
 			name, src, err := readFile(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			n, err := app.CheckRules(name, src)
+			var templates *operator.SourceFile
+			if templateFile != "" {
+				if templates, err = readSource(cmd, templateFile); err != nil {
+					return err
+				}
+			}
+			n, err := app.CheckRules(cfg, name, src, templates)
 			if asJSON {
 				return printRuleCheck(cmd.OutOrStdout(), name, n, err)
 			}
@@ -42,9 +51,10 @@ func rulesCheckCommand() *cobra.Command {
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rules, no errors\n", name, n)
 			return err
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&templateFile, "templates", "", "template file with the templates of the rules; default: the built-in templates")
 	return cmd
 }
 
@@ -59,6 +69,12 @@ func readFile(cmd *cobra.Command, file string) (name string, src []byte, err err
 	}
 	src, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxStdin))
 	return "<stdin>", src, err
+}
+
+// readSource returns a rule or template file. "-" is standard input.
+func readSource(cmd *cobra.Command, file string) (*operator.SourceFile, error) {
+	name, src, err := readFile(cmd, file)
+	return &operator.SourceFile{Name: name, Source: src}, err
 }
 
 // ruleCheck is the result of a check in JSON.

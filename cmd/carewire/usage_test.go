@@ -111,6 +111,22 @@ func TestRulesCheck_ReadsStandardInputAndPrintsJSON(t *testing.T) {
 	require.Contains(t, stderr, "<stdin>:7: rule one: template: ")
 }
 
+func TestRulesCheck_FindsTheTemplatesOfAFile(t *testing.T) {
+	t.Parallel()
+	s := alone(t)
+	dir := t.TempDir()
+	rules, templates := filepath.Join(dir, "rules.yaml"), filepath.Join(dir, "templates.yaml")
+	require.NoError(t, os.WriteFile(rules, []byte("rules:\n  - {name: one, on: ehr.lab_report.created, recipients: [user: data.userId], channels: [sms], template: report_ready}\n"), 0o600))
+	require.NoError(t, os.WriteFile(templates, []byte(s.ok("templates", "default")+"  report_ready:\n    sms: A report is ready.\n"), 0o600))
+	_, stderr, err := s.run("rules", "check", rules)
+	require.Error(t, err)
+	require.Contains(t, stderr, `no template "report_ready" for the channel sms`)
+	require.Contains(t, s.ok("rules", "check", rules, "--templates", templates), "1 rules, no errors")
+	_, stderr, err = s.run("rules", "check", rules, "--templates", rules)
+	require.Error(t, err)
+	require.Contains(t, stderr, rules+":1: rules: unknown field", "a file of another kind")
+}
+
 func TestServe_ReportsEveryBadSettingAtOnce(t *testing.T) {
 	t.Parallel()
 	s := alone(t, "CAREWIRE_SHUTDOWN_TIMEOUT=x", "CAREWIRE_LOG_LEVEL=loud", "CAREWIRE_ORIGIN=https://app.example", "CAREWIRE_ADDR=8080")

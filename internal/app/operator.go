@@ -36,10 +36,11 @@ func OpenOperator(cfg config.Config) (*operator.Operator, error) {
 	})
 }
 
-// CheckRules returns the number of rules in a rule file, or every error in it with its line. It needs
-// no database.
-func CheckRules(file string, src []byte) (int, error) {
-	return operator.CheckRules(knownChannels(), file, src)
+// CheckRules returns the number of rules in a rule file, or every error in it with its line. The
+// rules may name the templates of the template file, or of this binary if it is nil. It needs no
+// database.
+func CheckRules(cfg config.Config, file string, src []byte, templates *operator.SourceFile) (int, error) {
+	return operator.CheckRules(knownChannels(), cfg.ImageHosts, operator.SourceFile{Name: file, Source: src}, templates)
 }
 
 // CheckTemplates returns the number of templates in a template file, or every error in it with its

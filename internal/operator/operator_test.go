@@ -58,9 +58,9 @@ func TestListFailures_RejectsAnUnknownFollowerWithoutADatabase(t *testing.T) {
 
 func TestCheckRules_ReturnsTheNumberOfRulesOrErrorsWithTheirLines(t *testing.T) {
 	t.Parallel()
-	n, err := operator.CheckRules(care.BuiltinChannels, "default.yaml", operator.DefaultRules())
+	n, err := operator.CheckRules(care.BuiltinChannels, nil, operator.SourceFile{Name: "default.yaml", Source: operator.DefaultRules()}, nil)
 	require.NoError(t, err)
 	require.Positive(t, n)
-	_, err = operator.CheckRules(care.BuiltinChannels, "rules.yaml", []byte("rules:\n  - name: x\n    on: ehr.unheard_of\n"))
+	_, err = operator.CheckRules(care.BuiltinChannels, nil, operator.SourceFile{Name: "rules.yaml", Source: []byte("rules:\n  - name: x\n    on: ehr.unheard_of\n")}, nil)
 	require.ErrorContains(t, err, "rules.yaml:")
 }

@@ -41,16 +41,30 @@ func RuleMistakes(err error) []RuleMistake {
 	return all
 }
 
-// CheckRules returns the number of rules in a rule file, or every error in it with its line. channels
-// are those that a rule may name. It needs no database.
-func CheckRules(channels care.Channels, file string, src []byte) (int, error) {
-	known, err := KnownToRules(channels, nil)
+// SourceFile is a file of rules or templates, and its name in errors.
+type SourceFile struct {
+	Name   string
+	Source []byte
+}
+
+// CheckRules returns the number of rules in a rule file, or every error in it with its line. The
+// rules may name the channels, and the templates of a template file; nil means the built-in ones.
+// imageHosts are the hosts of images in templates. It needs no database.
+func CheckRules(channels care.Channels, imageHosts []string, rules SourceFile, templates *SourceFile) (int, error) {
+	known, err := KnownToRules(channels, imageHosts)
 	if err != nil {
 		return 0, err
 	}
-	set, err := rule.Parse(src, known.Known)
+	if templates != nil {
+		set, err := known.Templates.Parse(templates.Source)
+		if err != nil {
+			return 0, inTemplateFile(templates.Name, err)
+		}
+		known.Template = set.Has
+	}
+	set, err := rule.Parse(rules.Source, known.Known)
 	if err != nil {
-		return 0, inFile(file, err)
+		return 0, inFile(rules.Name, err)
 	}
 	return len(set.Rules), nil
 }
