@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -308,9 +309,10 @@ func (t *receiptTarget) delivery() delivery {
 	}
 }
 
-// outcome returns the event of the delivery's new state.
+// outcome returns the event of the delivery's new state. Its provider is the configured one that sent
+// the message: several of one kind have the same receipts.
 func (t *receiptTarget) outcome(r db.ReceiptLockRow) event.Event {
-	s := settlement{delivery: t.delivery(), state: t.State, receipt: Receipt{Provider: r.Provider, ProviderID: r.ProviderID}}
+	s := settlement{delivery: t.delivery(), state: t.State, receipt: Receipt{Provider: cmp.Or(t.Provider, r.Provider), ProviderID: r.ProviderID}}
 	return s.outcome("notification."+t.State, r.Code, t.PossibleDuplicate)
 }
 

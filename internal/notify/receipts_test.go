@@ -100,6 +100,15 @@ func TestReceipts_AReceiptThatIsSentAgainHasNoEffect(t *testing.T) {
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM receipts`))
 }
 
+func TestReceipts_EventsNameTheProviderThatSentTheMessage(t *testing.T) {
+	t.Parallel()
+	b, _, a := mailer(t)
+	id := b.sentEmail(plan{})
+	b.exec(`UPDATE deliveries SET provider = 'ses-eu' WHERE id = $1`, id)
+	b.receive(a, receiptOf(id, "delivered"))
+	require.Equal(t, "ses-eu", b.text(`SELECT data->>'provider' FROM outbox WHERE type = 'notification.delivered'`))
+}
+
 func TestReceipts_OfAnotherChannelChangeNothing(t *testing.T) {
 	t.Parallel()
 	b, _, a := mailer(t)
