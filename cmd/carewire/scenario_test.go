@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +46,56 @@ func TestServe_ThePrintedScenarioEndsInAMessageAboutTheReading(t *testing.T) {
 			return status == http.StatusOK && strings.Count(sent, "reading that needs attention") >= 2
 		}, 20*time.Second, 20*time.Millisecond, channel)
 	}
+}
+
+// The README's tour is run as it is printed, in one shell. Only its pauses are replaced: the test
+// waits for the message that each of them waits for.
+func TestREADME_TheTourReachesAPersonOnEveryChannel(t *testing.T) {
+	t.Parallel()
+	s := serve(t, postgrestest.DataDir(t))
+	page, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	_, tour, ok := strings.Cut(string(page), "## Tour\n")
+	require.True(t, ok)
+	tour, _, ok = strings.Cut(tour, "## Production\n")
+	require.True(t, ok)
+	var script strings.Builder
+	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(tour, -1) {
+		script.WriteString(block[1])
+	}
+	text := strings.NewReplacer("http://127.0.0.1:8080", s.url, "bin/carewire", binary).Replace(script.String())
+	pauses := []string{ // In the order of the page.
+		`curl -s "$URL/sandbox/messages?channel=sms" | grep -q 'es [0-9]\{6\}\.'`,
+		`curl -s "$URL/sandbox/messages?channel=whatsapp" | grep -q '"template":"report_ready"' && curl -s "$URL/sandbox/messages?channel=sms" | grep -q 'Tiene un documento nuevo'`,
+		`curl -s "$URL/sandbox/messages?channel=email" | grep -q ses-eu`,
+	}
+	require.Equal(t, len(pauses), strings.Count(text, "sleep 2\n"))
+	for _, until := range pauses {
+		text = strings.Replace(text, "sleep 2\n", "until "+until+"; do sleep 0.05; done\n", 1)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "bash", "-e")
+	shell.Env, shell.Stdin = s.env, strings.NewReader(text)
+	out, err := shell.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	require.Contains(t, string(out), `"address":"+491713920042","verified":true`)
+	_, sms := s.get("operator@demo.example", "/sandbox/messages?channel=sms&limit=1")
+	require.Contains(t, sms, `"to":"+491713920042"`)
+	require.Contains(t, sms, "Tiene un documento nuevo", "es-MX falls back to es")
+	_, whatsApp := s.get("operator@demo.example", "/sandbox/messages?channel=whatsapp&limit=1")
+	require.Contains(t, whatsApp, `"language":"es"`)
+	require.Contains(t, whatsApp, `"button":"l/`)
+	_, inbox := s.get("patient@demo.example", "/api/inbox?unread=true&limit=1")
+	require.Contains(t, inbox, `"eventType":"ehr.lab_report.created"`)
+	_, emails := s.get("operator@demo.example", "/sandbox/messages?channel=email&limit=1")
+	require.Contains(t, emails, `"provider":"ses-eu"`)
+	require.Eventually(t, func() bool {
+		_, stats := s.get("operator@demo.example", "/api/stats/deliveries?rule=report-ready")
+		return strings.Contains(stats, `"channel":"sms","provider":"aws-sms","outcome":"delivered","count":1`) &&
+			strings.Contains(stats, `"channel":"whatsapp","provider":"whatsapp","outcome":"read","count":1`)
+	}, 20*time.Second, 50*time.Millisecond)
 }
 
 func TestToken_NamesTheSettingOfTheDataDirectory(t *testing.T) {

@@ -122,6 +122,9 @@ func (w *town) kept(t *testing.T) []string {
 	return tables
 }
 
+// workerOnly are the tables on which carewire_app has no right at all.
+var workerOnly = []string{"receipts", "suppressions"}
+
 // seen counts the rows of each table that the actor sees without WHERE. Tables without visible rows
 // are omitted.
 func (w *town) seen(t *testing.T, actor care.Actor) map[string]int {
@@ -129,6 +132,9 @@ func (w *town) seen(t *testing.T, actor care.Actor) map[string]int {
 	counts := map[string]int{}
 	require.NoError(t, postgres.InTxAs(t.Context(), w.db.App, actor, func(tx pgx.Tx) error {
 		for _, table := range w.kept(t) {
+			if slices.Contains(workerOnly, table) {
+				continue
+			}
 			var n int
 			if err := tx.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 				return fmt.Errorf("%s: %w", table, err)
@@ -188,6 +194,12 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 		whole[table] = 2 * n
 	}
 	require.Equal(t, whole, w.seen(t, w.system))
+	for _, table := range workerOnly {
+		var readable bool
+		require.NoError(t, w.db.Owner.QueryRow(t.Context(), `SELECT has_any_column_privilege('carewire_app', $1, 'SELECT')`, table).Scan(&readable))
+		require.False(t, readable, table)
+		whole[table] = 0
+	}
 	for _, table := range w.kept(t) {
 		require.Contains(t, whole, table, "put a row of each clinic into %s, so that this test looks at it", table)
 	}

@@ -565,6 +565,7 @@ func (w *walk) visitPlatform(all map[string]func() visit) {
 	all["preview-templates"] = to("/api/templates/preview", shown)
 	all["GET /admin/templates/preview"] = to("/admin/templates/preview", nil)
 	all["GET /admin/templates/preview/email"] = to("/admin/templates/preview/email?template=account&type=user.created", nil)
+	all["list-suppressions"], all["remove-suppression"] = to("/api/suppressions", nil), to("/api/suppressions/"+uuid.NewString(), nil)
 	all["list-followers"], all["list-deliveries"], all["list-rejected"] = to("/api/followers", nil), to("/api/deliveries", nil), to("/api/outbox/rejected", nil)
 	follower := func(path string) func() visit {
 		return func() visit {
