@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 
@@ -46,7 +44,7 @@ and needs no database. The exit status is 2 if there are errors, also with --jso
 				return printProviderCheck(cmd.OutOrStdout(), name, uses, warnings, err)
 			}
 			if err != nil {
-				return usagef("%s: %s", name, "\n"+err.Error())
+				return usagef("%s:\n%w", name, err)
 			}
 			for _, warning := range warnings {
 				if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "carewire: warning:", warning); err != nil {
@@ -84,13 +82,13 @@ func readProviderFile(cmd *cobra.Command, cfg config.Config, args []string) (nam
 	default:
 		return "", nil, nil
 	}
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+	if err != nil {
 		return name, nil, &usageError{err}
 	}
 	if src == nil {
 		src = []byte{} // An empty file is not the same as none.
 	}
-	return name, src, err
+	return name, src, nil
 }
 
 // providerCheck is the result of a check in JSON.

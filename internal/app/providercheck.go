@@ -41,6 +41,7 @@ type ProviderError struct {
 // the file and in settings that do not fit it. Without a file (src is nil) the providers are those of
 // the settings. It reads the credentials and opens the clients, but calls no provider.
 func CheckProviders(ctx context.Context, cfg config.Config, src []byte) (uses []ProviderUse, warnings []string, err error) {
+	cfg.BaseURL = cmp.Or(cfg.BaseURL, "http://"+cfg.Addr)
 	var all listed
 	if src != nil {
 		if all, err = parseProviders(cfg, src); err != nil {
