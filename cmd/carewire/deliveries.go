@@ -63,13 +63,13 @@ codes, but no message texts or addresses. Use --after with the last ID of a page
 
 var deliveryColumns = []table.Column{
 	table.Plain("ID"), table.Plain("CHANNEL"), table.Plain("STATE"), table.Flexible("REASON"), table.Plain("ATTEMPT"), table.WideOnly("PLANNED AT"), table.Plain("UPDATED AT"),
-	table.WideOnly("RECIPIENT"), table.WideOnly("EVENT TYPE"), table.WideOnly("EVENT"),
+	table.WideOnly("RECIPIENT"), table.WideOnly("EVENT TYPE"), table.WideOnly("EVENT"), table.WideOnly("PROVIDER"),
 }
 
 func deliveryRow(d operator.DeliveryStatus) []string {
 	return []string{
 		d.ID.String(), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), strconv.Itoa(int(d.Attempt)),
-		d.CreatedAt.Format(time.RFC3339), d.UpdatedAt.Format(time.RFC3339), d.RecipientID.String(), d.EventType, d.EventID.String(),
+		d.CreatedAt.Format(time.RFC3339), d.UpdatedAt.Format(time.RFC3339), d.RecipientID.String(), d.EventType, d.EventID.String(), d.Provider,
 	}
 }
 

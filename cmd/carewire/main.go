@@ -33,7 +33,7 @@ The exit status is 0 after success, 1 after a failure, and 2 for a mistake in th
 		Version:       app.Version().String(),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(versionCommand(), serveCommand(), migrateCommand(), healthCommand(), setupCommand(), clinicCommand(), userCommand(), roleCommand(), tokenCommand(), importCommand(), rulesCommand(), templatesCommand(), followerCommand(), deliveriesCommand(), suppressionsCommand(), ledgerCommand(), auditCommand())
+	root.AddCommand(versionCommand(), serveCommand(), migrateCommand(), healthCommand(), setupCommand(), clinicCommand(), userCommand(), roleCommand(), tokenCommand(), importCommand(), rulesCommand(), templatesCommand(), followerCommand(), deliveriesCommand(), suppressionsCommand(), providersCommand(), ledgerCommand(), auditCommand())
 	withUsageErrors(root)
 	err := root.ExecuteContext(ctx)
 	if err != nil {

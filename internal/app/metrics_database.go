@@ -21,11 +21,16 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// watchProviders registers the metrics of each channel's providers: circuit breaker, rate, and
-// waiting messages.
+// watchProviders registers the metrics of each channel's providers: calls, circuit breaker, rate,
+// and waiting messages.
 func (m *metrics) watchProviders(stats func() map[string][]notify.ProviderStats) {
 	for channel, providers := range stats() {
 		for i, p := range providers {
+			// Initialize the series to 0, so that the alert sees the first increase.
+			for _, result := range notify.CallResults {
+				m.calls.WithLabelValues(channel, p.Name, result)
+			}
+			m.callSeconds.WithLabelValues(channel, p.Name)
 			m.watchProvider(prometheus.Labels{"channel": channel, "provider": p.Name}, func() notify.ProviderStats { return stats()[channel][i] })
 		}
 	}
@@ -39,7 +44,7 @@ func (m *metrics) watchProvider(labels prometheus.Labels, stats func() notify.Pr
 		func() float64 { return float64(stats().Breaker) })
 	gauge("carewire_provider_rate", "Current rate limit of the provider in this instance, in messages a second.",
 		func() float64 { return stats().Rate })
-	gauge("carewire_provider_waiting", "Messages of this instance that wait for the circuit breaker or rate limit of the provider.",
+	gauge("carewire_provider_waiting", "Messages of this instance that wait because no provider of the channel admits them.",
 		func() float64 { return float64(stats().Waiting) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "carewire_provider_throttled_total", Help: "Responses of the provider that throttled this instance.", ConstLabels: labels,

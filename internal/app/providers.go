@@ -156,6 +156,9 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 		p.channels[c.Name] = []*notify.Provider{provider}
 	}
 	if demo != nil {
+		if s.cfg.Providers != "" {
+			s.logger.WarnContext(ctx, "setting ignored", "reason", "CAREWIRE_PROVIDERS has no effect in demo mode, which calls no provider")
+		}
 		return p, s.addDemoProvider(ctx, p, demo)
 	}
 	return p, s.openListed(ctx, p)

@@ -116,7 +116,7 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 // Start builds and starts the service. If a step fails, it stops the parts that were started.
 func Start(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Service, error) {
 	cfg.BaseURL = cmp.Or(cfg.BaseURL, "http://"+cfg.Addr)
-	if err := cfg.Validate(); err != nil {
+	if err := validate(cfg); err != nil {
 		return nil, fmt.Errorf("invalid settings:\n%w", err)
 	}
 	s := &Service{cfg: cfg, logger: logger, lifecycle: newLifecycle(logger), metrics: newMetrics(), hurry: make(chan struct{})}
@@ -126,6 +126,16 @@ func Start(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Servic
 		return nil, err
 	}
 	return s, nil
+}
+
+// validate returns all errors of the settings and of the file of providers.
+func validate(cfg config.Config) error {
+	err := cfg.Validate()
+	if !cfg.Demo {
+		_, listed := readProviders(cfg)
+		err = errors.Join(err, listed)
+	}
+	return err
 }
 
 func (s *Service) start(ctx context.Context) error {

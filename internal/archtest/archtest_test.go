@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 	"notify/awsclient":      {"notify", "notify/httpcall"},
 	"notify/smstext":        {},
 	"notify/email":          {"notify", "notify/awsclient", "notify/httpcall"},
-	"config/providerfile":   {},
+	"config/providerfile":   {"yamlnode"},
 	"notify/smtp":           {"notify", "notify/httpcall"},
 	"notify/twilio":         {"notify", "notify/httpcall"},
 	"notify/sms":            {"notify", "notify/awsclient", "notify/httpcall"},

@@ -21,6 +21,9 @@ func TestMetrics_AreExposed(t *testing.T) {
 		"carewire_sequencer_moved_total ", "carewire_sequencer_rejected_total 0", `carewire_follower_handled_total{follower="dispatch"} `,
 		`carewire_follower_lag_events{follower="dispatch"} `, "carewire_ledger_position ", "carewire_outbox_oldest_seconds ",
 		"carewire_database_clock_skew_seconds ", `carewire_breaker_state{channel="email",provider="ses"} 0`,
+		`carewire_provider_calls_total{channel="email",provider="ses",result="accepted"} 3`,
+		`carewire_provider_calls_total{channel="email",provider="ses-eu",result="accepted"} 0`,
+		`carewire_provider_call_seconds_count{channel="push",provider="fcm"} `,
 		`carewire_provider_rate{channel="push",provider="fcm"} 10000`, `carewire_provider_throttled_total{channel="email",provider="ses"} 0`,
 		`carewire_follower_lag_seconds{follower="dispatch"} `, `carewire_jobs{queue="email",state="available"} 0`, "carewire_sockets 1", "carewire_socket_rooms 1", "go_goroutines ",
 	} {

@@ -286,13 +286,13 @@ func TestSuppression_OfANumberThatOptedOutAtTheProvider(t *testing.T) {
 	t.Parallel()
 	b, mail, _ := mailer(t)
 	mail.Answer(func(notify.Message) (notify.Receipt, error) {
-		return notify.Receipt{Provider: "ses"}, notify.Permanent(notify.SuppressedOptedOut)
+		return notify.Receipt{}, notify.Permanent(notify.SuppressedOptedOut)
 	})
 	id := b.plan(plan{channel: notify.Email})
 	b.start()
 	b.enqueue(id)
 	b.await(id, "failed")
-	require.Equal(t, "email opted_out ses", b.text(`SELECT channel || ' ' || reason || ' ' || source FROM suppressions`))
+	require.Equal(t, "email opted_out recorder", b.text(`SELECT channel || ' ' || reason || ' ' || source FROM suppressions`))
 	require.Equal(t, 1, b.told("user.address_suppressed", id))
 }
 

@@ -1,66 +1,42 @@
 package providerfile
 
 import (
-	"maps"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"carewire/internal/yamlnode"
 )
 
-// kind is a kind of provider.
-type kind struct {
-	channel string
-	// settings and secrets are the keys, with true for the required ones.
-	settings, secrets map[string]bool
+// Provider is one entry of the file.
+type Provider struct {
+	Channel, Name, Kind string
+	// Line is its line in the file; Field is its place, such as "email[0]".
+	Line  int
+	Field string
+	// Order is when it is tried; 0 means its position in the list. Weight is its share among those of
+	// the same order; 0 means 1. MaxRate is in messages a second; 0 means as many as it accepts.
+	Order           int
+	Weight, MaxRate float64
+	// Settings are the values of the kind's settings that are set, by key.
+	Settings map[string]string
+	// Secrets are the kind's credentials that are set, by key.
+	Secrets map[string]Secret
+	// lines are the lines of the keys.
+	lines map[string]int
 }
 
-// kinds are the kinds by name.
-var kinds = map[string]kind{
-	"ses": {
-		channel:  "email",
-		settings: map[string]bool{"from": true, "region": false, "endpoint": false, "configurationSet": false},
-		secrets:  map[string]bool{"accessKeyId": false, "secretAccessKey": false},
-	},
-	"smtp": {
-		channel:  "email",
-		settings: map[string]bool{"from": true, "host": true, "port": false, "tls": false},
-		secrets:  map[string]bool{"username": false, "password": false},
-	},
-	"fcm": {
-		channel:  "push",
-		settings: map[string]bool{"project": true, "endpoint": false},
-		secrets:  map[string]bool{"credentials": false},
-	},
-	"aws-sms": {
-		channel:  "sms",
-		settings: map[string]bool{"origination": true, "region": false, "endpoint": false, "configurationSet": false, "maxPrice": false},
-		secrets:  map[string]bool{"accessKeyId": false, "secretAccessKey": false},
-	},
-	"twilio": {
-		channel:  "sms",
-		settings: map[string]bool{"accountSid": true, "keySid": false, "from": true, "endpoint": false},
-		secrets:  map[string]bool{"secret": true},
-	},
-	"whatsapp": {
-		channel:  "whatsapp",
-		settings: map[string]bool{"phoneNumberId": true, "version": false, "endpoint": false},
-		secrets:  map[string]bool{"token": true},
-	},
-}
-
-// Channels returns the channels that a file can have providers of.
-func Channels() []string {
-	var all []string
-	for _, k := range kinds {
-		if !slices.Contains(all, k.channel) {
-			all = append(all, k.channel)
-		}
+// Errorf returns an error about the provider's key, with its line and field.
+func (p *Provider) Errorf(key, format string, args ...any) *Error {
+	line, ok := p.lines[key]
+	if !ok {
+		line = p.Line
 	}
-	slices.Sort(all)
-	return all
+	return &Error{line, join(p.Field, key), fmt.Sprintf(format, args...)}
 }
 
 var (
@@ -71,146 +47,155 @@ var (
 // common are the keys of every provider.
 var common = []string{"name", "kind", "order", "weight", "maxRate"}
 
+// provider reads an entry of the list of a channel.
 func (f *file) provider(channel, field string, n ast.Node) Provider {
-	p := Provider{Channel: channel, Settings: map[string]string{}, Secrets: map[string]Secret{}, Line: n.GetToken().Position.Line}
-	entries := f.entries(n, field)
-	if entries == nil {
+	p := Provider{
+		Channel: channel, Line: yamlnode.Line(n), Field: field,
+		Settings: map[string]string{}, Secrets: map[string]Secret{}, lines: map[string]int{},
+	}
+	m, ok := n.(ast.MapNode)
+	if !ok {
+		f.fail(p.Line, field, "want fields; use %s", strings.Join(common, ", "))
 		return p
 	}
-	for _, e := range entries {
-		f.common(&p, join(field, e.Key.String()), e)
-	}
-	if !nameForm.MatchString(p.Name) {
-		f.add(n, join(field, "name"), "want a short name of lower-case letters, digits and dashes, such as ses-eu")
+	// The kind decides which keys there are.
+	for it := m.MapRange(); it.Next(); {
+		if it.Key().String() == "kind" {
+			p.Kind = scalar(it.Value())
+			p.lines["kind"] = yamlnode.Line(it.Key())
+		}
 	}
 	k, ok := kinds[p.Kind]
 	if !ok || k.channel != channel {
-		var fit []string
-		for name, k := range kinds {
-			if k.channel == channel {
-				fit = append(fit, name)
-			}
-		}
-		slices.Sort(fit)
-		f.add(n, join(field, "kind"), "unknown kind %q of channel %s; want one of %s", p.Kind, channel, strings.Join(fit, ", "))
+		f.add(p.Errorf("kind", "unknown kind %q of channel %s; want one of %s", p.Kind, channel, strings.Join(Kinds(channel), ", ")))
 		return p
 	}
-	for _, e := range entries {
-		f.setting(&p, k, field, e)
+	f.reader.Each(n, field, func(key string, line int, value ast.Node) bool {
+		p.lines[key] = line
+		return f.key(&p, k, key, value)
+	}, k.keys()...)
+	if !nameForm.MatchString(p.Name) {
+		f.add(p.Errorf("name", "want a short name of lower-case letters, digits and dashes, such as ses-eu"))
 	}
-	f.required(&p, k, field, n)
+	f.required(&p, k)
 	return p
 }
 
-// common reads a key that every provider has.
-func (f *file) common(p *Provider, field string, e *ast.MappingValueNode) {
-	switch e.Key.String() {
-	case "name":
-		p.Name = f.text(field, e.Value)
+// key reads one key. It reports whether the kind has it.
+func (f *file) key(p *Provider, k kind, key string, value ast.Node) bool {
+	field := join(p.Field, key)
+	switch key {
 	case "kind":
-		p.Kind = f.text(field, e.Value)
+	case "name":
+		p.Name = scalar(value)
 	case "order":
-		p.Order = int(f.number(field, e.Value, 1, 100, true))
+		p.Order = int(f.number(field, value, 1, 100, true))
 	case "weight":
-		p.Weight = f.number(field, e.Value, 0.001, 1000, false)
+		p.Weight = f.number(field, value, 0.001, 1000, false)
 	case "maxRate":
-		p.MaxRate = f.number(field, e.Value, 0, 10_000, false)
-	}
-}
-
-func (f *file) setting(p *Provider, k kind, field string, e *ast.MappingValueNode) {
-	key := e.Key.String()
-	_, setting := k.settings[key]
-	_, secret := k.secrets[key]
-	switch {
-	case slices.Contains(common, key):
-	case setting:
-		p.Settings[key] = f.text(join(field, key), e.Value)
-	case secret:
-		p.Secrets[key] = f.secret(join(field, key), e.Value)
+		p.MaxRate = f.number(field, value, 0, 10_000, false)
 	default:
-		known := slices.Concat(common, slices.Sorted(maps.Keys(k.settings)), slices.Sorted(maps.Keys(k.secrets)))
-		f.add(e.Key, join(field, key), "unknown key; want one of %s", strings.Join(known, ", "))
+		if s, ok := k.settings[key]; ok {
+			p.Settings[key] = scalar(value)
+			if !s.valid(p.Settings[key]) {
+				f.add(p.Errorf(key, "invalid value; want %s", s.want))
+			}
+			return true
+		}
+		if _, ok := k.secrets[key]; !ok {
+			return false
+		}
+		p.Secrets[key] = f.secret(field, value)
 	}
+	return true
 }
 
-func (f *file) required(p *Provider, k kind, field string, n ast.Node) {
-	for key, required := range k.settings {
-		if required && p.Settings[key] == "" {
-			f.add(n, join(field, key), "required for the kind %s", p.Kind)
+// required adds the errors of keys that are missing, or do not fit each other.
+func (f *file) required(p *Provider, k kind) {
+	for key, s := range k.settings {
+		if _, ok := p.lines[key]; s.required && !ok {
+			f.add(p.Errorf(key, "required for the kind %s; want %s", p.Kind, s.want))
 		}
 	}
 	for key, required := range k.secrets {
-		if _, ok := p.Secrets[key]; required && !ok {
-			f.add(n, join(field, key), "required for the kind %s; write {env: NAME} or {file: PATH}", p.Kind)
+		if _, ok := p.lines[key]; required && !ok {
+			f.add(p.Errorf(key, "required for the kind %s; write {env: NAME} or {file: PATH}", p.Kind))
 		}
 	}
-	for _, pair := range [][2]string{{"accessKeyId", "secretAccessKey"}, {"username", "password"}} {
-		_, one := p.Secrets[pair[0]]
-		_, other := p.Secrets[pair[1]]
-		if one != other {
-			f.add(n, join(field, pair[0]), "%s and %s must be set together", pair[0], pair[1])
+	if one, other := k.together[0], k.together[1]; one != "" {
+		_, hasOne := p.Secrets[one]
+		_, hasOther := p.Secrets[other]
+		switch {
+		case hasOne && !hasOther:
+			f.add(p.Errorf(one, "%s and %s must be set together; add %s", one, other, other))
+		case hasOther && !hasOne:
+			f.add(p.Errorf(other, "%s and %s must be set together; add %s", one, other, one))
 		}
 	}
-	if port, ok := p.Settings["port"]; ok {
-		if number, err := strconv.Atoi(port); err != nil || number < 1 || number > 65535 {
-			f.add(n, join(field, "port"), "must be 1 to 65535")
-		}
+	if p.Kind != "smtp" || p.Settings["tls"] != "none" {
+		return
+	}
+	if !loopback(p.Settings["host"]) {
+		f.add(p.Errorf("tls", "none is only for a server on this host, because addresses and messages would be sent in clear text; use starttls or implicit"))
+	}
+	if _, ok := p.Secrets["username"]; ok {
+		f.add(p.Errorf("username", "credentials need TLS; set tls to starttls or implicit, or remove them"))
 	}
 }
 
-// text returns the value of a scalar.
-func (f *file) text(field string, n ast.Node) string {
-	s, ok := n.(ast.ScalarNode)
-	if _, null := n.(*ast.NullNode); !ok || null {
-		f.add(n, field, "want a text")
-		return ""
+// scalar returns the text of a value as it is written, or "" for anything else. A number is a text
+// too: the ID of a phone number has only digits.
+func scalar(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value
+	case *ast.LiteralNode:
+		return strings.TrimRight(n.Value.Value, "\n")
+	case *ast.IntegerNode, *ast.FloatNode:
+		return n.GetToken().Value
 	}
-	if text, ok := n.(*ast.StringNode); ok {
-		return text.Value
-	}
-	return s.GetToken().Value
+	return ""
 }
 
 func (f *file) number(field string, n ast.Node, low, high float64, whole bool) float64 {
-	s, ok := n.(ast.ScalarNode)
-	if ok {
-		v, err := strconv.ParseFloat(s.GetToken().Value, 64)
-		if err == nil && v >= low && v <= high && (!whole || v == float64(int(v))) {
-			return v
-		}
+	v, err := strconv.ParseFloat(scalar(n), 64)
+	if err == nil && v >= low && v <= high && (!whole || v == float64(int(v))) {
+		return v
 	}
 	what := "number"
 	if whole {
 		what = "whole number"
 	}
-	f.add(n, field, "want a %s from %v to %v", what, low, high)
+	f.fail(yamlnode.Line(n), field, "want a %s from %v to %v", what, low, high)
 	return 0
 }
 
 // secret reads a reference. A credential in the file itself is an error, which does not repeat it.
-func (f *file) secret(field string, n ast.Node) Secret {
+func (f *file) secret(field string, n ast.Node) (s Secret) {
 	const want = "credentials are references; write {env: NAME} or {file: PATH}"
-	var s Secret
-	if _, ok := n.(ast.ScalarNode); ok {
-		f.add(n, field, want)
+	m, ok := n.(ast.MapNode)
+	if !ok {
+		f.fail(yamlnode.Line(n), field, want)
 		return s
 	}
-	entries := f.entries(n, field)
-	for _, e := range entries {
-		switch e.Key.String() {
+	var keys []string
+	for it := m.MapRange(); it.Next(); {
+		key, value := it.Key().String(), scalar(it.Value())
+		keys = append(keys, key)
+		switch key {
 		case "env":
-			if s.Env = f.text(join(field, "env"), e.Value); !envForm.MatchString(s.Env) {
-				f.add(e.Value, join(field, "env"), "want the name of an environment variable")
-			}
+			s.Env = value
 		case "file":
-			s.File = f.text(join(field, "file"), e.Value)
-		default:
-			f.add(e.Key, field, want)
+			s.File = value
 		}
 	}
-	if len(entries) != 1 {
-		f.add(n, field, want)
+	switch {
+	case !slices.Equal(keys, []string{"env"}) && !slices.Equal(keys, []string{"file"}):
+		f.fail(yamlnode.Line(n), field, want)
+	case keys[0] == "env" && !envForm.MatchString(s.Env):
+		f.fail(yamlnode.Line(n), field+".env", "want the name of an environment variable")
+	case keys[0] == "file" && s.File == "":
+		f.fail(yamlnode.Line(n), field+".file", "want the path of a file with the credential")
 	}
 	return s
 }

@@ -4,6 +4,7 @@
 package providerfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +12,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"carewire/internal/yamlnode"
 )
 
 // MaxSize bounds the file, in bytes.
@@ -19,21 +21,6 @@ const MaxSize = 1 << 20
 
 // maxProviders bounds the providers of a channel.
 const maxProviders = 16
-
-// Provider is one entry of the file.
-type Provider struct {
-	Channel, Name, Kind string
-	// Line is its line in the file.
-	Line int
-	// Order is when it is tried; 0 means its position in the list. Weight is its share among those of
-	// the same order; 0 means 1. MaxRate is in messages a second; 0 means as many as it accepts.
-	Order           int
-	Weight, MaxRate float64
-	// Settings are the values of the kind's settings that are set, by key.
-	Settings map[string]string
-	// Secrets are the kind's credentials that are set, by key.
-	Secrets map[string]Secret
-}
 
 // Secret is a reference to a credential: the name of an environment variable, or the path of a file.
 type Secret struct{ Env, File string }
@@ -86,94 +73,63 @@ func (e *Error) Error() string {
 
 // file is a file that is being parsed.
 type file struct {
-	errs      []error
-	providers []Provider
+	reader *yamlnode.Reader
+	errs   []*Error
 }
 
-func (f *file) add(n ast.Node, field, format string, args ...any) {
-	line := 1
-	if n != nil && n.GetToken() != nil {
-		line = n.GetToken().Position.Line
-	}
-	f.errs = append(f.errs, &Error{line, field, fmt.Sprintf(format, args...)})
+func (f *file) add(e *Error) { f.errs = append(f.errs, e) }
+
+func (f *file) fail(line int, field, format string, args ...any) {
+	f.add(&Error{line, field, fmt.Sprintf(format, args...)})
 }
 
 // Parse returns the providers of each channel in their order, or every error with its line, field
-// and remedy.
+// and remedy, by line. Each is an *Error.
 func Parse(src []byte) (map[string][]Provider, error) {
-	if len(src) > MaxSize {
-		return nil, fmt.Errorf("the file is larger than %d bytes", MaxSize)
-	}
-	parsed, err := parser.ParseBytes(src, 0)
-	if err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, fmt.Errorf("invalid YAML: %s", first)
-	}
 	f := &file{}
-	if len(parsed.Docs) != 1 || parsed.Docs[0].Body == nil {
-		return nil, errors.New("want one YAML document such as {email: [{name: ses, kind: ses, from: clinic@example.org}]}")
-	}
-	f.channels(parsed.Docs[0].Body)
-	if len(f.errs) > 0 {
-		return nil, errors.Join(f.errs...)
-	}
+	f.reader = &yamlnode.Reader{MaxSource: MaxSize, Fail: f.fail}
 	all := map[string][]Provider{}
-	for _, p := range f.providers {
-		all[p.Channel] = append(all[p.Channel], p)
+	if len(src) > MaxSize {
+		f.fail(1, "", "the file has %d bytes; want at most %d", len(src), MaxSize)
+	} else if root := f.reader.Parse(src); root != nil {
+		f.reader.Each(root, "", func(channel string, line int, list ast.Node) bool {
+			f.channel(all, channel, line, list)
+			return true
+		}, Channels()...)
 	}
-	return all, nil
+	if len(f.errs) == 0 {
+		return all, nil
+	}
+	return nil, Join(f.errs)
 }
 
-// entries returns the entries of a mapping. It reports duplicate keys.
-func (f *file) entries(n ast.Node, field string) []*ast.MappingValueNode {
-	var all []*ast.MappingValueNode
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		all = m.Values
-	case *ast.MappingValueNode:
-		all = []*ast.MappingValueNode{m}
-	default:
-		f.add(n, field, "want a mapping of keys to values")
-		return nil
+// Join returns the errors as one, by line.
+func Join(errs []*Error) error {
+	slices.SortStableFunc(errs, func(a, b *Error) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Field, b.Field)) })
+	all := make([]error, len(errs))
+	for i, err := range errs {
+		all[i] = err
 	}
-	seen := map[string]bool{}
-	for _, e := range all {
-		key := e.Key.String()
-		if seen[key] {
-			f.add(e.Key, join(field, key), "duplicate key; remove one of them")
+	return errors.Join(all...)
+}
+
+// channel reads the providers of a channel.
+func (f *file) channel(all map[string][]Provider, channel string, line int, list ast.Node) {
+	if !slices.Contains(Channels(), channel) {
+		f.fail(line, channel, "unknown channel; want one of %s", strings.Join(Channels(), ", "))
+		return
+	}
+	names := map[string]bool{}
+	for i, n := range f.reader.List(list, channel, maxProviders) {
+		p := f.provider(channel, fmt.Sprintf("%s[%d]", channel, i), n)
+		if names[p.Name] && p.Name != "" {
+			f.add(p.Errorf("name", "duplicate provider name %q; names must differ within a channel", p.Name))
 		}
-		seen[key] = true
+		names[p.Name] = true
+		all[channel] = append(all[channel], p)
 	}
-	return all
 }
 
 func join(field, key string) string {
-	if field == "" {
-		return key
-	}
-	return field + "." + key
-}
-
-func (f *file) channels(body ast.Node) {
-	for _, e := range f.entries(body, "") {
-		channel := e.Key.String()
-		if !slices.Contains(Channels(), channel) {
-			f.add(e.Key, channel, "unknown channel; want one of %s", strings.Join(Channels(), ", "))
-			continue
-		}
-		list, ok := e.Value.(*ast.SequenceNode)
-		if !ok || len(list.Values) == 0 || len(list.Values) > maxProviders {
-			f.add(e.Value, channel, "want a list of 1 to %d providers", maxProviders)
-			continue
-		}
-		names := map[string]bool{}
-		for i, n := range list.Values {
-			p := f.provider(channel, fmt.Sprintf("%s[%d]", channel, i), n)
-			if names[p.Name] && p.Name != "" {
-				f.add(n, join(fmt.Sprintf("%s[%d]", channel, i), "name"), "duplicate provider name %q; names must differ within a channel", p.Name)
-			}
-			names[p.Name] = true
-			f.providers = append(f.providers, p)
-		}
-	}
+	return strings.Trim(field+"."+key, ".")
 }

@@ -121,6 +121,8 @@ func (s *mailServer) Serve(t *testing.T) (string, func()) {
 	stop := sync.OnceFunc(func() {
 		close(s.stopped)
 		_ = srv.Close()
+		// The server closes its listener only if Serve has begun.
+		_ = listener.Close()
 		<-done
 	})
 	t.Cleanup(stop)
