@@ -100,6 +100,12 @@ func printPreview(out io.Writer, preview operator.TemplatePreview, html bool) er
 		for _, a := range m.Actions {
 			fmt.Fprintf(&b, "[%s] %s\n", a.Label, a.Link)
 		}
+		if m.Segments > 0 {
+			fmt.Fprintf(&b, "(%d segments, %s)\n", m.Segments, m.Encoding)
+		}
+		if a := m.Approved; a != nil {
+			fmt.Fprintf(&b, "approved template %s (%s) with %q, button %q\n", a.Name, a.Language, a.Variables, a.Button)
+		}
 		b.WriteString("\n")
 	}
 	if html && b.Len() == 0 {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/care"
+	"carewire/internal/notify/template"
 	"carewire/internal/postgres/db"
 )
 
@@ -59,7 +60,7 @@ func splitRepeats(all []request, indexes []int) (first map[target]int, rest []in
 
 // claimAll begins attempts in one statement and stores the rows at the requests' indexes.
 func claimAll(ctx context.Context, tx db.DBTX, known care.Channels, all []request, now map[target]int, rows []*db.DeliveryClaimRow) error {
-	p := db.DeliveryClaimParams{StaleSeconds: staleAfter.Seconds()}
+	p := db.DeliveryClaimParams{StaleSeconds: staleAfter.Seconds(), EventFields: template.EventFields}
 	for t, i := range now {
 		p.Ids = append(p.Ids, t.id)
 		p.Channels = append(p.Channels, t.channel)

@@ -213,7 +213,7 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 		ask  func(ctx context.Context, q *db.Queries) error
 	}{
 		{"claim", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.DeliveryClaim(ctx, db.DeliveryClaimParams{StaleSeconds: 30, Ids: mails, Channels: []string{"email", "email", "email"}, AddressKinds: []string{"email", "email", "email"}, RepeatSafe: make([]bool, 3)})
+			_, err := q.DeliveryClaim(ctx, db.DeliveryClaimParams{StaleSeconds: 30, Ids: mails, Channels: []string{"email", "email", "email"}, AddressKinds: []string{"email", "email", "email"}, RepeatSafe: make([]bool, 3), EventFields: []string{"startsAt", "dueOn", "count"}})
 			return err
 		}},
 		{"settle", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {

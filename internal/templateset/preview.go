@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/notify/smstext"
 	"carewire/internal/notify/template"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -24,6 +26,8 @@ const (
 	exampleLink = "https://clinic.example/notifications/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 	exampleCode = "123456"
 	exampleApp  = "carewire"
+	// exampleZone is the zone of a preview without a clinic.
+	exampleZone = "Europe/Berlin"
 )
 
 // TemplatePreviewRequest selects the messages of a preview.
@@ -62,6 +66,19 @@ type PreviewMessage struct {
 	HTML    string          `json:"html,omitempty" doc:"Show it in a sandboxed frame." example:"<!doctype html><html lang=\"en\">"`
 	Image   string          `json:"image,omitempty" example:"https://img.example.org/letter.png"`
 	Actions []PreviewAction `json:"actions,omitempty"`
+	// Segments is the number of segments of a text message, and Encoding its encoding.
+	Segments int    `json:"segments,omitempty" doc:"The segments of a text message, which providers charge for." example:"1"`
+	Encoding string `json:"encoding,omitempty" doc:"The encoding of a text message: GSM-7 or UCS-2." example:"GSM-7"`
+	// Approved is the provider's template of a WhatsApp message.
+	Approved *PreviewApproved `json:"approved,omitempty"`
+}
+
+// PreviewApproved is the approved template that a WhatsApp message is sent with.
+type PreviewApproved struct {
+	Name      string   `json:"name" example:"carewire_clinical"`
+	Language  string   `json:"language" example:"de"`
+	Variables []string `json:"variables" doc:"The values of the variables of its body, in order." example:"lab report"`
+	Button    string   `json:"button,omitempty" doc:"The variable part of its button's URL." example:"notifications/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 }
 
 // PreviewAction is a button of a message.
@@ -71,7 +88,8 @@ type PreviewAction struct {
 }
 
 // Preview renders a template with the catalog's example of an event type, or with an event of the
-// ledger, of which it shows the type alone. It stores and sends nothing. The errors are care.Invalid
+// ledger, of which a message can have the type, the time and template.EventFields. Times are in the
+// clinic's zone. It stores and sends nothing. The errors are care.Invalid
 // with the field, and care.NotFound for an unknown version or event.
 func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in TemplatePreviewRequest) (TemplatePreview, error) {
 	out := TemplatePreview{Template: in.Template, Locale: cmp.Or(in.Locale, "en"), Messages: []PreviewMessage{}}
@@ -82,15 +100,11 @@ func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in TemplatePreviewRequ
 	if !slices.Contains(set.Names(), in.Template) {
 		return TemplatePreview{}, care.InvalidField("template", "unknown template %q; want one of %s", in.Template, strings.Join(set.Names(), ", "))
 	}
-	if out.Type, err = previewType(ctx, conn, in); err != nil {
+	data, err := previewData(ctx, conn, in)
+	if err != nil {
 		return TemplatePreview{}, err
 	}
-	data := template.DataFor(out.Type, "normal", exampleLink, exampleApp)
-	data.Code = exampleCode
-	if data.Brand, err = brandOf(ctx, conn, in.ClinicID); err != nil {
-		return TemplatePreview{}, err
-	}
-	data.AppName = cmp.Or(data.Brand.DisplayName, exampleApp)
+	out.Type = data.EventType
 	for _, channel := range s.channels() {
 		if !set.Has(in.Template, channel) {
 			continue
@@ -99,7 +113,7 @@ func (s *Sets) Preview(ctx context.Context, conn db.DBTX, in TemplatePreviewRequ
 		if err != nil {
 			return TemplatePreview{}, care.InvalidField("template", "%v", err)
 		}
-		out.Messages = append(out.Messages, message(channel, content))
+		out.Messages = append(out.Messages, s.message(channel, content))
 	}
 	return out, nil
 }
@@ -127,46 +141,84 @@ func (s *Sets) previewSet(ctx context.Context, conn db.DBTX, in TemplatePreviewR
 	return s.Load(ctx, conn, found.Version)
 }
 
-// previewType returns the event type of a request.
-func previewType(ctx context.Context, conn db.DBTX, in TemplatePreviewRequest) (string, error) {
+// previewEvent is the event of a preview.
+type previewEvent struct {
+	kind string
+	at   time.Time
+	// data has template.EventFields at most.
+	data []byte
+	// zone is that of the event's clinic, or empty.
+	zone string
+}
+
+// previewData returns what the messages of a request are rendered from.
+func previewData(ctx context.Context, conn db.DBTX, in TemplatePreviewRequest) (template.Data, error) {
+	e, err := findPreviewEvent(ctx, conn, in)
+	if err != nil {
+		return template.Data{}, err
+	}
+	brand, clinicZone, err := brandOf(ctx, conn, in.ClinicID)
+	if err != nil {
+		return template.Data{}, err
+	}
+	data := template.DataFor(e.kind, "normal", exampleLink, cmp.Or(brand.DisplayName, exampleApp))
+	data.Code, data.Brand = exampleCode, brand
+	zone := cmp.Or(e.zone, clinicZone, exampleZone)
+	data.AddEvent(e.data, e.at, zone, zone)
+	return data, nil
+}
+
+// findPreviewEvent returns the event of a request: that of the ledger, or the catalog's example.
+func findPreviewEvent(ctx context.Context, conn db.DBTX, in TemplatePreviewRequest) (previewEvent, error) {
 	if in.EventID == uuid.Nil {
 		if in.Type == "" {
-			return "", care.InvalidField("type", "is missing: want an event type, or an eventId instead")
+			return previewEvent{}, care.InvalidField("type", "is missing: want an event type, or an eventId instead")
 		}
 		if _, ok := event.Lookup(in.Type); !ok {
-			return "", care.InvalidField("type", "unknown event type %q; see the event reference", in.Type)
+			return previewEvent{}, care.InvalidField("type", "unknown event type %q; see the event reference", in.Type)
 		}
-		return in.Type, nil
+		example := event.Example(in.Type)
+		return previewEvent{kind: in.Type, at: example.Time, data: example.Data}, nil
 	}
 	if in.Type != "" {
-		return "", care.InvalidField("type", "must be left out with an eventId")
+		return previewEvent{}, care.InvalidField("type", "must be left out with an eventId")
 	}
-	e, err := db.New(conn).ExplainEvent(ctx, db.ExplainEventParams{EventID: in.EventID})
+	row, err := db.New(conn).TemplatePreviewEvent(ctx, db.TemplatePreviewEventParams{EventFields: template.EventFields, EventID: in.EventID})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", care.Errorf(care.NotFound, "there is no event %s in the ledger", in.EventID)
+		return previewEvent{}, care.Errorf(care.NotFound, "there is no event %s in the ledger", in.EventID)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read the event: %w", postgres.Translate(err))
+		return previewEvent{}, fmt.Errorf("read the event: %w", postgres.Translate(err))
 	}
-	return e.Type, nil
+	return previewEvent{kind: row.Type, at: row.Time, data: row.EventData, zone: row.ClinicZone}, nil
 }
 
-// brandOf returns the brand of a clinic; the zero id has none.
-func brandOf(ctx context.Context, conn db.DBTX, clinic uuid.UUID) (template.Brand, error) {
+// brandOf returns the brand of a clinic and its zone; the zero id has none.
+func brandOf(ctx context.Context, conn db.DBTX, clinic uuid.UUID) (template.Brand, string, error) {
 	if clinic == uuid.Nil {
-		return template.Brand{}, nil
+		return template.Brand{}, "", nil
 	}
-	row, err := db.New(conn).ClinicBrandGet(ctx, clinic)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return template.Brand{}, fmt.Errorf("read the brand: %w", postgres.Translate(err))
+	row, err := db.New(conn).TemplatePreviewClinic(ctx, clinic)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return template.Brand{}, "", care.InvalidField("clinicId", "unknown clinic %s", clinic)
 	}
-	return template.Brand{DisplayName: row.DisplayName, LogoURL: row.LogoUrl, Color: row.Color, ReplyTo: row.ReplyTo}, nil
+	if err != nil {
+		return template.Brand{}, "", fmt.Errorf("read the brand: %w", postgres.Translate(err))
+	}
+	return template.Brand{DisplayName: row.DisplayName, LogoURL: row.LogoUrl, Color: row.Color, ReplyTo: row.ReplyTo}, row.TimeZone, nil
 }
 
-func message(channel string, c template.Content) PreviewMessage {
+func (s *Sets) message(channel string, c template.Content) PreviewMessage {
 	m := PreviewMessage{Channel: channel, Subject: c.Subject, Title: c.Title, Body: c.Body, Text: c.Text, HTML: c.HTML, Image: c.Image}
 	for _, a := range c.Actions {
 		m.Actions = append(m.Actions, PreviewAction{Label: a.Label, Link: a.Link})
+	}
+	if kind, _ := s.options.Channels.Lookup(channel); kind.Format == care.FormatSMS {
+		count, encoding := smstext.Segments(c.Text)
+		m.Segments, m.Encoding = count, string(encoding)
+	}
+	if a := c.Approved; a != nil {
+		m.Approved = &PreviewApproved{Name: a.Name, Language: a.Language, Variables: append([]string{}, a.Variables...), Button: a.Button}
 	}
 	return m
 }

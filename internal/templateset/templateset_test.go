@@ -248,6 +248,7 @@ func TestPreview_RendersEveryChannelOfAPublishedVersionOrASource(t *testing.T) {
 	require.NotContains(t, branded.Text+branded.HTML, "HIV clinic", "the display name is chosen, never the clinic's own")
 
 	for field, in := range map[string]templateset.TemplatePreviewRequest{
+		"clinicId": {Template: "account", Type: "user.created", ClinicID: uuid.New()},
 		"template": {Template: "none", Type: "user.created"},
 		"type":     {Template: "account"},
 		"version":  {Template: "account", Type: "user.created", Source: reworded("x"), Version: 1},
@@ -262,4 +263,39 @@ func TestPreview_RendersEveryChannelOfAPublishedVersionOrASource(t *testing.T) {
 		_, err := b.sets.Preview(t.Context(), b.db.App, in)
 		require.Equal(t, care.NotFound, care.CodeOf(err))
 	}
+}
+
+func TestPreview_HasTheValuesOfTheEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	clinic, id := uuid.New(), uuid.New()
+	_, err := b.db.Owner.Exec(t.Context(), `INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'America/New_York')`, clinic)
+	require.NoError(t, err)
+	_, err = b.db.Owner.Exec(t.Context(), `INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, clinic_id, actor_id, actor_role, imported, recorded_at, leaf_hash)
+		VALUES (1, 1, $1, 'appointment.booked', 'test', 'appointment/1', '2025-02-01Z', '{"startsAt": "2025-03-03T13:30:00Z", "reason": "chest pain"}', $2, '', '', false, now(), sha256(''))`, id, clinic)
+	require.NoError(t, err)
+	preview := func(in templateset.TemplatePreviewRequest) map[string]templateset.PreviewMessage {
+		t.Helper()
+		in.Template = "appointment"
+		p, err := b.sets.Preview(t.Context(), b.db.App, in)
+		require.NoError(t, err)
+		require.Equal(t, "appointment.booked", p.Type)
+		all := map[string]templateset.PreviewMessage{}
+		for _, m := range p.Messages {
+			all[m.Channel] = m
+		}
+		return all
+	}
+	stored := preview(templateset.TemplatePreviewRequest{EventID: id, Locale: "de"})
+	require.Contains(t, stored["email"].Text, "Beginn: Mo., 3. März, 08:30 (America/New_York).")
+	require.NotContains(t, stored["email"].HTML, "chest")
+	require.Equal(t, &templateset.PreviewApproved{
+		Name: "carewire_appointment", Language: "de", Variables: []string{"vereinbart"}, Button: "notifications/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+	}, stored["whatsapp"].Approved)
+	require.Equal(t, 2, stored["sms"].Segments)
+	require.Equal(t, "GSM-7", stored["sms"].Encoding)
+	example := preview(templateset.TemplatePreviewRequest{Type: "appointment.booked"})
+	require.Contains(t, example["email"].Text, "It begins on Mon 16 March, 10:00 (Europe/Berlin).")
+	there := preview(templateset.TemplatePreviewRequest{Type: "appointment.booked", ClinicID: clinic})
+	require.Contains(t, there["email"].Text, "It begins on Mon 16 March, 05:00 (America/New_York).")
 }

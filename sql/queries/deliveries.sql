@@ -12,7 +12,8 @@
 --   crashed    an earlier run was interrupted during the call, and the message must not be sent twice
 -- A claim after an interrupted call marks the message as a possible duplicate, and succeeds once. A run that claims again, because
 -- its claim was not confirmed, gets the same attempt. It changes no indexed column, so that the new version of the row needs no
--- index entry. Rows are locked in the order of their ids.
+-- index entry. Rows are locked in the order of their ids. event_data has the event_fields of the event's data alone, and nothing of
+-- an event that is no longer stored.
 WITH asked AS (
     SELECT
         unnest((SELECT @ids::uuid[])) AS id,
@@ -91,9 +92,17 @@ SELECT
     coalesce(brand.logo_url, '')::text AS brand_logo_url,
     coalesce(brand.color, '')::text AS brand_color,
     coalesce(brand.reply_to, '')::text AS brand_reply_to,
+    e.time AS event_at,
+    coalesce((
+        SELECT jsonb_object_agg(f.key, f.value)
+        FROM jsonb_each(e.data) AS f
+        WHERE f.key = ANY((SELECT @event_fields::text[])::text[])
+    ), '{}')::jsonb AS event_data,
+    coalesce(clinic.time_zone, '')::text AS clinic_zone,
     coalesce(user_address(u, before.address_kind), '')::text AS address,
     user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
+    u.time_zone,
     (u.status = 'active')::boolean AS active,
     ARRAY(
         SELECT v.id FROM devices AS v
@@ -113,6 +122,8 @@ SELECT
 FROM before
 JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
+LEFT JOIN events AS e ON e.position = before.event_position AND e.event_id = before.event_id
+LEFT JOIN clinics AS clinic ON clinic.id = n.clinic_id
 LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id
 LEFT JOIN claimed ON claimed.id = before.id;
 

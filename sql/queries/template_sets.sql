@@ -67,3 +67,31 @@ ON CONFLICT DO NOTHING;
 SELECT
     EXISTS (SELECT FROM template_sets AS s WHERE s.checksum = @checksum)::boolean AS known,
     EXISTS (SELECT FROM template_sets AS s WHERE s.published_by <> @published_by)::boolean AS edited;
+
+-- name: TemplatePreviewEvent :one
+-- Returns what a message about an event is rendered from: event_data has the event_fields of its data alone. No row for an unknown
+-- event.
+SELECT
+    e.type,
+    e.time,
+    coalesce((
+        SELECT jsonb_object_agg(f.key, f.value)
+        FROM jsonb_each(e.data) AS f
+        WHERE f.key = ANY(@event_fields::text[])
+    ), '{}')::jsonb AS event_data,
+    coalesce(c.time_zone, '')::text AS clinic_zone
+FROM events AS e
+LEFT JOIN clinics AS c ON c.id = e.clinic_id
+WHERE e.event_id = @event_id;
+
+-- name: TemplatePreviewClinic :one
+-- Returns a clinic's zone and its brand, which is empty if it has none. No row for an unknown clinic.
+SELECT
+    c.time_zone,
+    coalesce(b.display_name, '')::text AS display_name,
+    coalesce(b.logo_url, '')::text AS logo_url,
+    coalesce(b.color, '')::text AS color,
+    coalesce(b.reply_to, '')::text AS reply_to
+FROM clinics AS c
+LEFT JOIN clinic_brands AS b ON b.clinic_id = c.id
+WHERE c.id = @clinic_id;

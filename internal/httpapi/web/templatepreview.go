@@ -46,6 +46,11 @@ var previewPage = template.Must(template.New("preview").Parse(`<h1>Template prev
 {{- with .Title}}<dt>Title</dt><dd dir="auto">{{.}}</dd>{{end}}
 {{- with .Body}}<dt>Body</dt><dd dir="auto">{{.}}</dd>{{end}}
 {{- with .Image}}<dt>Image</dt><dd>{{.}}</dd>{{end}}
+{{- if .Segments}}<dt>Segments</dt><dd>{{.Segments}} ({{.Encoding}})</dd>{{end}}
+{{- with .Approved}}<dt>Approved template</dt><dd>{{.Name}} ({{.Language}})</dd>
+{{- range .Variables}}<dt>Variable</dt><dd dir="auto">{{.}}</dd>{{end}}
+{{- with .Button}}<dt>Button's URL ends in</dt><dd>{{.}}</dd>{{end}}
+{{- end}}
 {{- range .Actions}}<dt>Button</dt><dd dir="auto">{{.Label}}: {{.Link}}</dd>{{end}}
 </dl>
 {{- with .Text}}

@@ -34,9 +34,9 @@ type Data struct {
 
 	// Brand is the look of the clinic's messages. The zero value is the look of the service.
 	Brand Brand
-	// ActionLink returns the URL of a button with a path of its own, such as "/appointments". Nil
-	// puts the path behind the host of Link.
-	ActionLink func(path string) string
+	// ActionLink returns the URL of a button with a path of its own, such as "/appointments". Buttons
+	// count from 1. Nil puts the path behind the host of Link.
+	ActionLink func(button int, path string) string
 }
 
 // Value describes a value that templates can use.

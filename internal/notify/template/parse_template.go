@@ -20,8 +20,9 @@ func (c *compiler) readTemplate(at int, n ast.Node) *message {
 		line: at, email: &localized[*emailSection]{}, push: &localized[*pushSection]{}, sms: &localized[*text]{},
 		whatsapp: &localized[*whatsappSection]{}, smsSegments: defaultSegments,
 	}
-	first := &textSections{}
+	first, found := &textSections{}, false
 	c.reader.Each(n, "", func(key string, line int, value ast.Node) bool {
+		found = found || slices.Contains(sections, key)
 		switch key {
 		case "image":
 			c.readImage(m, value)
@@ -35,6 +36,7 @@ func (c *compiler) readTemplate(at int, n ast.Node) *message {
 			c.eachLocale(value, "texts", func(locale string, line int, sectionsOf ast.Node) {
 				s := &textSections{}
 				c.reader.Each(sectionsOf, "texts."+locale, func(key string, line int, value ast.Node) bool {
+					found = found || slices.Contains(sections, key)
 					return c.readSection(s, key, "texts."+locale+"."+key, locale, line, value)
 				}, sections...)
 				c.addSections(m, s, locale, line)
@@ -50,12 +52,14 @@ func (c *compiler) readTemplate(at int, n ast.Node) *message {
 		}
 		c.addSections(m, first, c.set.fallback, at)
 	}
-	c.sealTemplate(m)
+	c.sealTemplate(m, found)
 	return m
 }
 
-func (c *compiler) sealTemplate(m *message) {
-	if len(m.allLocales()) == 0 {
+// sealTemplate records an error if the template has no section. found reports whether its source has
+// one, with or without mistakes.
+func (c *compiler) sealTemplate(m *message, found bool) {
+	if !found {
 		c.fail(m.line, "texts", "is empty: want at least one of the sections %s", strings.Join(sections, ", "))
 	}
 	for _, seal := range []func(){

@@ -166,18 +166,19 @@ func (m *message) buttons(locale string, data *Data) []Action {
 	all := make([]Action, len(m.actions))
 	for i, a := range m.actions {
 		label, _ := a.label.find(locale)
-		all[i] = Action{ID: a.id, Label: label, Link: data.actionLink(a.path)}
+		all[i] = Action{ID: a.id, Label: label, Link: data.actionLink(i+1, a.path)}
 	}
 	return all
 }
 
-// actionLink returns the URL of a button: that of the message if the button has no path.
-func (d *Data) actionLink(path string) string {
+// actionLink returns the URL of a button, which counts from 1: that of the message if the button has
+// no path.
+func (d *Data) actionLink(button int, path string) string {
 	switch {
 	case path == "":
 		return d.Link
 	case d.ActionLink != nil:
-		return d.ActionLink(path)
+		return d.ActionLink(button, path)
 	}
 	u, err := url.Parse(d.Link)
 	if err != nil || u.Host == "" {

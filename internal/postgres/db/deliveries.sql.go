@@ -16,12 +16,12 @@ const DeliveryClaim = `-- name: DeliveryClaim :many
 
 WITH asked AS (
     SELECT
-        unnest((SELECT $2::uuid[])) AS id,
-        unnest((SELECT $3::text[])) AS channel,
-        unnest((SELECT $4::text[])) AS address_kind,
-        unnest((SELECT $5::boolean[])) AS repeat_safe,
-        unnest((SELECT $6::uuid[])) AS run,
-        unnest((SELECT $7::text[])) AS provider
+        unnest((SELECT $3::uuid[])) AS id,
+        unnest((SELECT $4::text[])) AS channel,
+        unnest((SELECT $5::text[])) AS address_kind,
+        unnest((SELECT $6::boolean[])) AS repeat_safe,
+        unnest((SELECT $7::uuid[])) AS run,
+        unnest((SELECT $8::text[])) AS provider
 ), before AS (
     SELECT
         d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.template_version, d.opened_at,
@@ -92,9 +92,17 @@ SELECT
     coalesce(brand.logo_url, '')::text AS brand_logo_url,
     coalesce(brand.color, '')::text AS brand_color,
     coalesce(brand.reply_to, '')::text AS brand_reply_to,
+    e.time AS event_at,
+    coalesce((
+        SELECT jsonb_object_agg(f.key, f.value)
+        FROM jsonb_each(e.data) AS f
+        WHERE f.key = ANY((SELECT $2::text[])::text[])
+    ), '{}')::jsonb AS event_data,
+    coalesce(clinic.time_zone, '')::text AS clinic_zone,
     coalesce(user_address(u, before.address_kind), '')::text AS address,
     user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
+    u.time_zone,
     (u.status = 'active')::boolean AS active,
     ARRAY(
         SELECT v.id FROM devices AS v
@@ -114,12 +122,15 @@ SELECT
 FROM before
 JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
+LEFT JOIN events AS e ON e.position = before.event_position AND e.event_id = before.event_id
+LEFT JOIN clinics AS clinic ON clinic.id = n.clinic_id
 LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id
 LEFT JOIN claimed ON claimed.id = before.id
 `
 
 type DeliveryClaimParams struct {
 	StaleSeconds float64
+	EventFields  []string
 	Ids          []uuid.UUID
 	Channels     []string
 	AddressKinds []string
@@ -155,9 +166,13 @@ type DeliveryClaimRow struct {
 	BrandLogoUrl      string
 	BrandColor        string
 	BrandReplyTo      string
+	EventAt           *time.Time
+	EventData         []byte
+	ClinicZone        string
 	Address           string
 	Contact           string
 	Locale            string
+	TimeZone          string
 	Active            bool
 	DeviceIds         []uuid.UUID
 	DeviceTokens      []string
@@ -178,10 +193,12 @@ type DeliveryClaimRow struct {
 //
 // A claim after an interrupted call marks the message as a possible duplicate, and succeeds once. A run that claims again, because
 // its claim was not confirmed, gets the same attempt. It changes no indexed column, so that the new version of the row needs no
-// index entry. Rows are locked in the order of their ids.
+// index entry. Rows are locked in the order of their ids. event_data has the event_fields of the event's data alone, and nothing of
+// an event that is no longer stored.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryClaim,
 		arg.StaleSeconds,
+		arg.EventFields,
 		arg.Ids,
 		arg.Channels,
 		arg.AddressKinds,
@@ -223,9 +240,13 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.BrandLogoUrl,
 			&i.BrandColor,
 			&i.BrandReplyTo,
+			&i.EventAt,
+			&i.EventData,
+			&i.ClinicZone,
 			&i.Address,
 			&i.Contact,
 			&i.Locale,
+			&i.TimeZone,
 			&i.Active,
 			&i.DeviceIds,
 			&i.DeviceTokens,

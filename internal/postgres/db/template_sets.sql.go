@@ -8,7 +8,84 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
+
+const TemplatePreviewClinic = `-- name: TemplatePreviewClinic :one
+SELECT
+    c.time_zone,
+    coalesce(b.display_name, '')::text AS display_name,
+    coalesce(b.logo_url, '')::text AS logo_url,
+    coalesce(b.color, '')::text AS color,
+    coalesce(b.reply_to, '')::text AS reply_to
+FROM clinics AS c
+LEFT JOIN clinic_brands AS b ON b.clinic_id = c.id
+WHERE c.id = $1
+`
+
+type TemplatePreviewClinicRow struct {
+	TimeZone    string
+	DisplayName string
+	LogoUrl     string
+	Color       string
+	ReplyTo     string
+}
+
+// Returns a clinic's zone and its brand, which is empty if it has none. No row for an unknown clinic.
+func (q *Queries) TemplatePreviewClinic(ctx context.Context, clinicID uuid.UUID) (TemplatePreviewClinicRow, error) {
+	row := q.db.QueryRow(ctx, TemplatePreviewClinic, clinicID)
+	var i TemplatePreviewClinicRow
+	err := row.Scan(
+		&i.TimeZone,
+		&i.DisplayName,
+		&i.LogoUrl,
+		&i.Color,
+		&i.ReplyTo,
+	)
+	return i, err
+}
+
+const TemplatePreviewEvent = `-- name: TemplatePreviewEvent :one
+SELECT
+    e.type,
+    e.time,
+    coalesce((
+        SELECT jsonb_object_agg(f.key, f.value)
+        FROM jsonb_each(e.data) AS f
+        WHERE f.key = ANY($1::text[])
+    ), '{}')::jsonb AS event_data,
+    coalesce(c.time_zone, '')::text AS clinic_zone
+FROM events AS e
+LEFT JOIN clinics AS c ON c.id = e.clinic_id
+WHERE e.event_id = $2
+`
+
+type TemplatePreviewEventParams struct {
+	EventFields []string
+	EventID     uuid.UUID
+}
+
+type TemplatePreviewEventRow struct {
+	Type       string
+	Time       time.Time
+	EventData  []byte
+	ClinicZone string
+}
+
+// Returns what a message about an event is rendered from: event_data has the event_fields of its data alone. No row for an unknown
+// event.
+func (q *Queries) TemplatePreviewEvent(ctx context.Context, arg TemplatePreviewEventParams) (TemplatePreviewEventRow, error) {
+	row := q.db.QueryRow(ctx, TemplatePreviewEvent, arg.EventFields, arg.EventID)
+	var i TemplatePreviewEventRow
+	err := row.Scan(
+		&i.Type,
+		&i.Time,
+		&i.EventData,
+		&i.ClinicZone,
+	)
+	return i, err
+}
 
 const TemplatePublicationBefore = `-- name: TemplatePublicationBefore :one
 SELECT version
