@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"carewire/internal/postgres"
+	"carewire/internal/sandbox"
 )
 
 const (
@@ -26,9 +29,12 @@ const (
 	floorWorkers = 32
 )
 
-// deliver measures how many messages a second the work role takes from the queue, sends through the
-// real SES client to a provider that responds immediately, and settles with their events. The floor
-// is the rate of River's jobs that do nothing.
+// deliverChannels are the channels that are measured.
+var deliverChannels = []string{"email", "sms", "whatsapp", "push"}
+
+// deliver measures how many messages a second the work role takes from each channel's queue, sends
+// through the real clients to a provider that responds immediately, and settles with their events.
+// The floor is the rate of River's jobs that do nothing.
 func deliver(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api")
 	if err != nil {
@@ -55,28 +61,60 @@ func deliver(ctx context.Context, dir string) ([]Measure, error) {
 	}
 	// Not in demo mode, where the sandbox stores every message. There are no logins, so the identity
 	// provider need not exist.
-	worker, err := s.beside(ctx, []string{"--roles", "work"}, "CAREWIRE_OIDC_ISSUER=http://127.0.0.1:1", "CAREWIRE_EMAIL_FROM=bench@bench.example",
-		"AWS_ENDPOINT_URL_SESV2="+provider, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench")
+	file, err := writeProviders(dir, provider)
+	if err != nil {
+		return nil, err
+	}
+	worker, err := s.beside(ctx, []string{"--roles", "work"}, "CAREWIRE_OIDC_ISSUER=http://127.0.0.1:1", "CAREWIRE_PROVIDERS="+file, "BENCH_SECRET=bench")
 	if err != nil {
 		return nil, err
 	}
 	defer worker.stop()
-	var deliverRate, floorRate float64
+	rates := make([]float64, len(deliverChannels))
+	var floorRate float64
 	for range deliverRounds {
 		f, err := nothingRate(ctx, s, owner)
 		if err != nil {
 			return nil, fmt.Errorf("floor: %w", err)
 		}
-		d, err := deliveryRate(ctx, owner, worker, &calls)
-		if err != nil {
-			return nil, err
+		floorRate += f / deliverRounds
+		for i, channel := range deliverChannels {
+			rate, err := deliveryRate(ctx, owner, worker, channel, &calls)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", channel, err)
+			}
+			rates[i] += rate / deliverRounds
 		}
-		floorRate, deliverRate = floorRate+f/deliverRounds, deliverRate+d/deliverRounds
 	}
-	return []Measure{beside("messages sent, beside empty jobs", deliverRate, "1/s", floorRate)}, nil
+	var all []Measure
+	for i, channel := range deliverChannels {
+		all = append(all, beside("messages sent by "+channel+", beside empty jobs", rates[i], "1/s", floorRate))
+	}
+	return all, nil
 }
 
-// stubProvider serves SES's SendEmail and counts the calls.
+// writeProviders writes a provider file in which the providers of all channels have the URL.
+func writeProviders(dir, url string) (file string, err error) {
+	account, err := sandbox.New().ServiceAccount("bench", url)
+	if err != nil {
+		return "", err
+	}
+	key := filepath.Join(dir, "firebase.json")
+	if err := os.WriteFile(key, account, 0o600); err != nil {
+		return "", err
+	}
+	const aws = "region: us-east-1, accessKeyId: {env: BENCH_SECRET}, secretAccessKey: {env: BENCH_SECRET}"
+	text := fmt.Sprintf(`email: [{name: ses, kind: ses, from: bench@bench.example, endpoint: "%s", %s}]
+sms: [{name: aws-sms, kind: aws-sms, origination: BENCH, endpoint: "%[1]s", %[2]s}]
+whatsapp: [{name: whatsapp, kind: whatsapp, phoneNumberId: "1", endpoint: "%[1]s", token: {env: BENCH_SECRET}}]
+push: [{name: fcm, kind: fcm, project: bench, endpoint: "%[1]s", credentials: {file: %[3]q}}]
+`, url, aws, key)
+	file = filepath.Join(dir, "providers.yaml")
+	return file, os.WriteFile(file, []byte(text), 0o600)
+}
+
+// stubProvider serves Google's token endpoint and the providers' send requests, which it counts. Its
+// answer has the fields of all of them.
 func stubProvider(ctx context.Context, calls *atomic.Int64) (url string, stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -84,18 +122,20 @@ func stubProvider(ctx context.Context, calls *atomic.Int64) (url string, stop fu
 	}
 	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		calls.Add(1)
+		if r.URL.Path != "/token" {
+			calls.Add(1)
+		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"MessageId":"bench"}`)
+		_, _ = io.WriteString(w, `{"MessageId":"bench","messages":[{"id":"bench"}],"name":"projects/bench/messages/1","access_token":"bench","token_type":"Bearer","expires_in":3600}`)
 	})}
 	go func() { _ = server.Serve(listener) }()
 	return "http://" + listener.Addr().String(), func() { _ = server.Close() }, nil
 }
 
 // deliveryRate queues messages and waits until each is settled as sent.
-func deliveryRate(ctx context.Context, owner *pgxpool.Pool, worker *service, calls *atomic.Int64) (float64, error) {
+func deliveryRate(ctx context.Context, owner *pgxpool.Pool, worker *service, channel string, calls *atomic.Int64) (float64, error) {
 	calls.Store(0)
-	if err := queueEmails(ctx, owner, deliveries); err != nil {
+	if err := queueMessages(ctx, owner, channel, deliveries); err != nil {
 		return 0, err
 	}
 	m := newMeter(ctx, owner, worker)
@@ -113,7 +153,7 @@ func deliveryRate(ctx context.Context, owner *pgxpool.Pool, worker *service, cal
 		}
 	}
 	took := time.Since(began)
-	progress("deliver: %.0f/s%s", deliveries/took.Seconds(), m.per(deliveries))
+	progress("%s: %.0f/s%s", channel, deliveries/took.Seconds(), m.per(deliveries))
 	var lost int
 	if err := owner.QueryRow(ctx, "SELECT count(*) FROM deliveries WHERE state <> 'sent'").Scan(&lost); err != nil {
 		return 0, err

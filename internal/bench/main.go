@@ -50,6 +50,8 @@ func parts() []part {
 		{"dispatch", "planning events with four messages each", plan},
 		{"large", "planning events at a clinic with a staff of 3,000", planLarge},
 		{"deliver", "messages to a provider, compared to River's empty jobs", deliver},
+		{"receipts", "delivery receipts of a provider", receipts},
+		{"inbox", "a page of a large inbox, compared to an indexed read through pgx", inbox},
 		{"latency", "latency from a write to a socket and to a provider, at 50 writes a second", latency},
 		{"pipeline", "writes a second, including their notifications", pipeline},
 		{"import", "importing FHIR resources, new and unchanged", importing},

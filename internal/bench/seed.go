@@ -10,11 +10,12 @@ import (
 // patients is the number of people in the seeded events.
 const patients = 1000
 
-// seedPatients registers people at the clinic with an email address and a push device.
+// seedPatients registers people at the clinic with an email address, a number and a push device.
 func seedPatients(ctx context.Context, owner *pgxpool.Pool, who cast) error {
 	return execAll(ctx, owner, []statement{
-		{`INSERT INTO users (id, email, email_verified, given_name, family_name)
-			SELECT gen_random_uuid(), 'bench' || i || '@bench.example', true, 'A', 'B' FROM generate_series(1, $1) AS i`, []any{patients}},
+		{`INSERT INTO users (id, email, email_verified, phone, phone_verified, whatsapp, whatsapp_verified, given_name, family_name)
+			SELECT gen_random_uuid(), 'bench' || i || '@bench.example', true, '+4917140' || 10000 + i, true, '+4917140' || 10000 + i, true, 'A', 'B'
+			FROM generate_series(1, $1::integer) AS i`, []any{patients}},
 		{`INSERT INTO memberships (id, user_id, clinic_id, role)
 			SELECT gen_random_uuid(), id, $1, 'patient' FROM users WHERE email LIKE 'bench%'`, []any{who.clinic}},
 		{`INSERT INTO devices (id, user_id, platform, token)
@@ -41,9 +42,9 @@ func appendRecords(ctx context.Context, owner *pgxpool.Pool, who cast, n int) er
 		ORDER BY i`, []any{n, who.patient, who.clinic, who.doctor}}})
 }
 
-// queueEmails plans n emails to the seeded patients, with their jobs, in one transaction, so that
+// queueMessages plans n messages of the channel to the seeded patients, with their jobs, in one transaction, so that
 // all become visible at once. Their events have positions that the ledger does not reach.
-func queueEmails(ctx context.Context, owner *pgxpool.Pool, n int) error {
+func queueMessages(ctx context.Context, owner *pgxpool.Pool, channel string, n int) error {
 	return execAll(ctx, owner, []statement{{`
 		WITH people AS (
 			SELECT array_agg(id) AS ids FROM users WHERE email LIKE 'bench%'
@@ -57,11 +58,11 @@ func queueEmails(ctx context.Context, owner *pgxpool.Pool, n int) error {
 			RETURNING id, event_position, event_id, recipient_id
 		), planned AS (
 			INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
-			SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, 'email', 'queued', 'bench', 'clinical', 'normal' FROM notified
+			SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, $2, 'queued', 'bench', 'clinical', 'normal' FROM notified
 			RETURNING id
 		)
 		INSERT INTO river.river_job (kind, queue, args, max_attempts, state)
-		SELECT 'delivery', 'email', jsonb_build_object('deliveryId', id), 12, 'available' FROM planned`, []any{n}}})
+		SELECT 'delivery', $2, jsonb_build_object('deliveryId', id), 12, 'available' FROM planned`, []any{n, channel}}})
 }
 
 // queueNothing inserts n jobs that do nothing.

@@ -41,13 +41,15 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer pool.Close()
-	rest, err := newPoster(ctx, s, reportsPath, who.token, who.report())
+	rest, err := newPoster(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	defer rest.close()
+	request := rest.request(reportsPath, "Authorization", "Bearer "+who.token, who.report())
+	post := func(ctx context.Context) error { return rest.post(ctx, request) }
 	floor := func(ctx context.Context) error { return insertTwo(ctx, pool, who) }
-	floorRate, openRate, restRate, err := writeRates(ctx, newMeter(ctx, pool, s), pool, rest.post, floor)
+	floorRate, openRate, restRate, err := writeRates(ctx, newMeter(ctx, pool, s), pool, post, floor)
 	if err != nil {
 		return nil, err
 	}
