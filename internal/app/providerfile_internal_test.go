@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"carewire/internal/config"
 	"carewire/internal/logtest"
 	"carewire/internal/notify"
+	"carewire/internal/sandbox"
 )
 
 const (
@@ -171,4 +173,35 @@ func TestProviders_OfTwilioNeedTheTokenOfTheirAccountForReceipts(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = openFile(t, withFile(t, two, token("token1")))
 	require.ErrorContains(t, err, "line 3: sms[1].accountSid: a second account")
+}
+
+// The clients accept what the check of the file accepts.
+func TestProviders_OfTheGuideCanBeOpened(t *testing.T) {
+	page, err := os.ReadFile("../../docs/notifications.md")
+	require.NoError(t, err)
+	example := regexp.MustCompile("(?s)## Providers\n.*?```yaml\n(.*?)```").FindSubmatch(page)
+	require.NotNil(t, example)
+	account, err := sandbox.New().ServiceAccount("clinic-1a2b3", "http://127.0.0.1:1")
+	require.NoError(t, err)
+	t.Setenv("TEST_SECRET", "secret")
+	t.Setenv("TEST_ACCOUNT", string(account))
+	text := strings.Replace(string(example[1]), "{file: /run/secrets/firebase.json}", "{env: TEST_ACCOUNT}", 1)
+	text = regexp.MustCompile(`\{(env|file): (/run/secrets/\w+|[A-Z]+_[A-Z_]*(NAME|ID))\}`).ReplaceAllString(text, "{env: TEST_SECRET}")
+	cfg := withFile(t, text)
+	p, _, err := openFile(t, cfg)
+	require.NoError(t, err)
+	require.Equal(t, []string{"ses-eu", "mail"}, names(p.channels[notify.Email]))
+	require.Equal(t, []string{"aws", "twilio"}, names(p.channels[notify.SMS]))
+	require.Equal(t, []string{"fcm", "meta"}, append(names(p.channels[notify.Push]), names(p.channels[notify.WhatsApp])...))
+
+	uses, warnings, err := CheckProviders(t.Context(), cfg, []byte(text))
+	require.NoError(t, err)
+	require.Len(t, uses, 6)
+	require.Equal(t, []string{"provider twilio has no receipts: set CAREWIRE_TWILIO_AUTH_TOKEN to the auth token of its account"}, warnings)
+	for _, u := range uses {
+		if u.Name == "aws" {
+			require.InDelta(t, 0.75, u.Share, 1e-9)
+			require.Equal(t, []string{"accessKeyId: env TEST_SECRET", "secretAccessKey: env TEST_SECRET"}, u.Credentials)
+		}
+	}
 }

@@ -128,6 +128,19 @@ func (f *file) channel(all map[string][]Provider, channel string, line int, list
 		names[p.Name] = true
 		all[channel] = append(all[channel], p)
 	}
+	f.oneProject(all[channel])
+}
+
+// oneProject adds an error for each provider of another Firebase project than the first. A device's
+// token belongs to one project: another would report it as unknown, and the device would be removed.
+func (f *file) oneProject(providers []Provider) {
+	project := ""
+	for _, p := range providers {
+		own := p.Settings["project"]
+		if project = cmp.Or(project, own); own != "" && own != project {
+			f.add(p.Errorf("project", "another project than %q; want one for all providers, because a device's token belongs to one project", project))
+		}
+	}
 }
 
 func join(field, key string) string {

@@ -118,6 +118,16 @@ func TestParse_RejectsASourceThatIsNoListOfProviders(t *testing.T) {
 	}
 }
 
+// The second project would report every device of the first as unknown.
+func TestParse_RejectsPushProvidersOfTwoProjects(t *testing.T) {
+	t.Parallel()
+	const one = "push:\n  - {name: fcm, kind: fcm, project: clinic-1a2b3}\n  - {name: fcm-2, kind: fcm, project: clinic-1a2b3, endpoint: \"https://fcm.example\"}\n"
+	_, err := providerfile.Parse([]byte(one))
+	require.NoError(t, err)
+	_, err = providerfile.Parse([]byte(one + "  - {name: other, kind: fcm, project: clinic-9z8y7}\n"))
+	require.ErrorContains(t, err, `line 4: push[2].project: another project than "clinic-1a2b3"; want one for all providers`)
+}
+
 func TestSecret_ReadsItsReference(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(file, []byte("value\n"), 0o600))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
@@ -110,10 +111,18 @@ func sesHeaders(m notify.Message) []types.MessageHeader {
 }
 
 // permanent are the codes after which the same message would be rejected again. A suspended or
-// paused account and an unverified sender are not among them: an operator fixes those, and the
-// messages should still be sent.
+// paused account, an unverified sender and an unknown configuration set (NotFoundException) are not
+// among them: an operator fixes those, and another provider may send the message.
 // https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
-var permanent = map[string]bool{"MessageRejected": true, "BadRequestException": true, "NotFoundException": true}
+var permanent = map[string]bool{"MessageRejected": true, "BadRequestException": true}
 
-// permanentError returns the code, and whether the same message would be rejected again.
-func permanentError(code string, _ error) (string, bool) { return code, permanent[code] }
+// permanentError returns the code, and whether the same message would be rejected again. SES also
+// rejects a message if its sender, or in an account without production access its recipient, is not
+// verified in the region; only the text shows that.
+// https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-verification.html
+func permanentError(code string, err error) (string, bool) {
+	if code == "MessageRejected" && strings.Contains(err.Error(), "is not verified") {
+		return "not_verified", false
+	}
+	return code, permanent[code]
+}

@@ -62,7 +62,7 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 	for code, class := range map[string]notify.Class{
 		"MessageRejected":                    notify.ClassPermanent,
 		"BadRequestException":                notify.ClassPermanent,
-		"NotFoundException":                  notify.ClassPermanent,
+		"NotFoundException":                  notify.ClassTransient,
 		"MailFromDomainNotVerifiedException": notify.ClassTransient,
 		"AccountSuspendedException":          notify.ClassTransient,
 		"SendingPausedException":             notify.ClassTransient,
@@ -79,6 +79,18 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 			require.EqualError(t, err, string(class)+": "+code)
 		})
 	}
+}
+
+func TestSender_AnIdentityThatIsNotVerifiedIsAnErrorOfTheAccount(t *testing.T) {
+	t.Parallel()
+	url := notifytest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Amzn-Errortype", "MessageRejected")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte(`{"message": "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: clinic@carewire.example"}`))
+	}))
+	_, err := newSender(t, url).Notify(t.Context(), notifytest.TestMessage(notify.Email))
+	require.EqualError(t, err, "transient: not_verified")
 }
 
 func TestSender_KnowsThrottlingByEachOfItsNames(t *testing.T) {

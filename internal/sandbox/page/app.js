@@ -221,6 +221,10 @@
     const form = new FormData(e.target);
     const fault = { ...kinds[form.get("kind")], count: Number(form.get("count")) };
     for (const name of ["channel", "to"]) if (form.get(name)) fault[name] = form.get(name).trim();
+    if (fault.channel?.startsWith("provider:")) {
+      fault.provider = fault.channel.slice("provider:".length);
+      delete fault.channel;
+    }
     const answer = await fetch("/sandbox/faults", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(fault) });
     const problem = answer.ok ? null : await answer.json().catch(() => ({}));
     $("fault-error").textContent = problem ? problem.errors?.[0]?.message || problem.detail || "The fault was not set." : "";
