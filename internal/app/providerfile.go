@@ -106,8 +106,7 @@ func replacedSettings(cfg config.Config, channel string) []string {
 		},
 		notify.WhatsApp: {
 			{"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID", cfg.WhatsAppPhoneNumberID != ""}, {"CAREWIRE_WHATSAPP_MAX_RATE", cfg.WhatsAppMaxRate != 0},
-			{"CAREWIRE_WHATSAPP_TOKEN", cfg.WhatsAppToken != ""}, {"CAREWIRE_WHATSAPP_VERSION", cfg.WhatsAppVersion != ""},
-			{"CAREWIRE_WHATSAPP_ENDPOINT", cfg.WhatsAppEndpoint != ""},
+			{"CAREWIRE_WHATSAPP_TOKEN", cfg.WhatsAppToken != ""}, // The version and the URL have defaults.
 		},
 	}[channel] {
 		if s.set {

@@ -127,8 +127,6 @@ func TestProviders_OfAFileConflictWithEachSettingThatTheyReplace(t *testing.T) {
 		"whatsapp: CAREWIRE_WHATSAPP_PHONE_NUMBER_ID": {whatsAppFile, func(cfg *config.Config) { cfg.WhatsAppPhoneNumberID = "1" }},
 		"whatsapp: CAREWIRE_WHATSAPP_TOKEN":           {whatsAppFile, func(cfg *config.Config) { cfg.WhatsAppToken = "x" }},
 		"whatsapp: CAREWIRE_WHATSAPP_MAX_RATE":        {whatsAppFile, func(cfg *config.Config) { cfg.WhatsAppMaxRate = 7 }},
-		"whatsapp: CAREWIRE_WHATSAPP_VERSION":         {whatsAppFile, func(cfg *config.Config) { cfg.WhatsAppVersion = "v23.0" }},
-		"whatsapp: CAREWIRE_WHATSAPP_ENDPOINT":        {whatsAppFile, func(cfg *config.Config) { cfg.WhatsAppEndpoint = "x" }},
 	} {
 		cfg := withFile(t, c.file)
 		_, err := readProviders(cfg)
