@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -32,8 +33,10 @@ type metrics struct {
 	// calls and callSeconds are the calls of providers: an attempt has several if one moves it on.
 	calls       *prometheus.CounterVec
 	callSeconds *prometheus.HistogramVec
-	receipts    *prometheus.CounterVec
-	refused     *prometheus.CounterVec
+	// messages are the outcomes of messages by the version of their templates.
+	messages *prometheus.CounterVec
+	receipts *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 	// unreached counts calls of dispatch.Config.Unreached.
 	unreached prometheus.Counter
 	// conditions counts calls of dispatch.Config.ConditionFailed; ruleNames are its rules so far.
@@ -87,6 +90,10 @@ func newMetrics() *metrics {
 			Name: "carewire_provider_call_seconds", Help: "Duration of calls of a provider.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"channel", "provider"}),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_messages_total",
+			Help: "Messages by outcome: sent, failed, uncertain or suppressed after an attempt; delivered, read, bounced or complained by a receipt.",
+		}, []string{"channel", "provider", "template_version", "outcome"}),
 		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carewire_receipts_total", Help: "Delivery receipts that this instance received, by provider and result.",
 		}, []string{"provider", "result"}),
@@ -105,7 +112,7 @@ func newMetrics() *metrics {
 	for _, channel := range knownChannels().Names() {
 		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))
 	}
-	m.registry.MustRegister(m.deliveries, m.attempts, m.calls, m.callSeconds, m.receipts, m.refused, m.unreached, m.conditions, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.attempts, m.calls, m.callSeconds, m.messages, m.receipts, m.refused, m.unreached, m.conditions, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m
 }
@@ -122,6 +129,11 @@ func (m *metrics) observeDelivery(channel string, outcome notify.Outcome, took t
 func (m *metrics) observeCall(channel, provider, result string, took time.Duration) {
 	m.calls.WithLabelValues(channel, provider, result).Inc()
 	m.callSeconds.WithLabelValues(channel, provider).Observe(took.Seconds())
+}
+
+// observeMessage implements notify.Config.ObserveMessage. Versions are few: a person publishes each.
+func (m *metrics) observeMessage(o notify.MessageOutcome) {
+	m.messages.WithLabelValues(o.Channel, o.Provider, strconv.Itoa(int(o.TemplateVersion)), o.Outcome).Inc()
 }
 
 // observeReceipts implements webhook.Config.Observe.

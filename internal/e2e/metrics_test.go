@@ -18,6 +18,7 @@ func TestMetrics_AreExposed(t *testing.T) {
 	for _, line := range []string{
 		`carewire_delivery_attempts_total{channel="email",outcome="sent"} 3`,
 		`carewire_delivery_attempts_total{channel="push",outcome="sent"} 3`,
+		`carewire_messages_total{channel="email",outcome="sent",provider="ses",template_version="1"} 3`,
 		"carewire_sequencer_moved_total ", "carewire_sequencer_rejected_total 0", `carewire_follower_handled_total{follower="dispatch"} `,
 		`carewire_follower_lag_events{follower="dispatch"} `, "carewire_ledger_position ", "carewire_outbox_oldest_seconds ",
 		"carewire_database_clock_skew_seconds ", `carewire_breaker_state{channel="email",provider="ses"} 0`,

@@ -3,6 +3,7 @@ package notify_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,6 +43,8 @@ type bundle struct {
 	outcomes map[notify.Outcome]int
 	// calls counts the calls by "channel provider result".
 	calls map[string]int
+	// messages are the outcomes that were reported, in their order.
+	messages []notify.MessageOutcome
 }
 
 // fragile has a breaker that opens after three failures in a row, and looks again soon.
@@ -86,6 +89,11 @@ func setupProviders(t *testing.T, channels func(logger *slog.Logger) map[string]
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.outcomes[o]++
+		},
+		ObserveMessage: func(m notify.MessageOutcome) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.messages = append(b.messages, m)
 		},
 		ObserveCall: func(channel, provider, result string, _ time.Duration) {
 			b.mu.Lock()
@@ -232,6 +240,13 @@ func (b *bundle) idle() {
 	b.eventually(func() bool {
 		return b.count(`SELECT count(*) FROM river.river_job WHERE state IN ('available', 'running', 'retryable')`) == 0
 	}, "the queue is idle")
+}
+
+// reported returns the outcomes of messages that were reported, in their order.
+func (b *bundle) reported() []notify.MessageOutcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.messages)
 }
 
 func (b *bundle) observed(o notify.Outcome) int {

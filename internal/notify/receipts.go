@@ -182,19 +182,17 @@ func (w *Worker) storeReceipts(ctx context.Context, client *river.Client[pgx.Tx]
 		p.Addresses = append(p.Addresses, r.Address)
 		p.Ats = append(p.Ats, r.At)
 	}
+	var outcomes []MessageOutcome
 	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		ids, err := db.New(tx).ReceiptInsert(ctx, p)
 		if err != nil {
 			return fmt.Errorf("store receipts: %w", err)
 		}
-		done, err = w.applyReceipts(ctx, tx, client, ids)
+		done, outcomes, err = w.applyReceipts(ctx, tx, client, ids)
 		done.New, done.Repeated = len(ids), len(all)-len(ids)
 		return err
 	})
-	if err == nil && done.Changed+done.Suppressed > 0 {
-		w.cfg.Wake()
-	}
-	return done, err
+	return done, w.applied(done, outcomes, err)
 }
 
 // receiptCode returns the code of a failure, bounded as other codes of providers.
@@ -210,26 +208,36 @@ func (w *Worker) applyStored(ctx context.Context, client *river.Client[pgx.Tx], 
 	if len(ids) == 0 {
 		return done, nil
 	}
+	var outcomes []MessageOutcome
 	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
-		done, err = w.applyReceipts(ctx, tx, client, ids)
+		done, outcomes, err = w.applyReceipts(ctx, tx, client, ids)
 		return err
 	})
-	if err == nil && done.Changed+done.Suppressed > 0 {
+	return done, w.applied(done, outcomes, err)
+}
+
+// applied reports the receipts of a transaction that ended with err, and returns err.
+func (w *Worker) applied(done Applied, outcomes []MessageOutcome, err error) error {
+	if err != nil {
+		return err
+	}
+	if done.Changed+done.Suppressed > 0 {
 		w.cfg.Wake()
 	}
-	return done, err
+	w.observeReceipts(outcomes)
+	return nil
 }
 
 // applyReceipts applies the receipts that have a delivery which is not in flight. It locks receipts
 // and then deliveries, each in the order of their ids, so that concurrent calls do not deadlock.
-func (w *Worker) applyReceipts(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], ids []uuid.UUID) (Applied, error) {
+func (w *Worker) applyReceipts(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], ids []uuid.UUID) (Applied, []MessageOutcome, error) {
 	if len(ids) == 0 {
-		return Applied{}, nil
+		return Applied{}, nil, nil
 	}
 	q := db.New(tx)
 	receipts, err := q.ReceiptLock(ctx, ids)
 	if err != nil {
-		return Applied{}, fmt.Errorf("lock receipts: %w", err)
+		return Applied{}, nil, fmt.Errorf("lock receipts: %w", err)
 	}
 	wanted := map[uuid.UUID]bool{}
 	for _, r := range receipts {
@@ -238,7 +246,7 @@ func (w *Worker) applyReceipts(ctx context.Context, tx pgx.Tx, client *river.Cli
 		}
 	}
 	if len(wanted) == 0 {
-		return Applied{}, nil
+		return Applied{}, nil, nil
 	}
 	p := db.ReceiptDeliveryParams{StaleSeconds: staleAfter.Seconds()}
 	for id := range wanted {
@@ -246,7 +254,7 @@ func (w *Worker) applyReceipts(ctx context.Context, tx pgx.Tx, client *river.Cli
 	}
 	rows, err := q.ReceiptDelivery(ctx, p)
 	if err != nil {
-		return Applied{}, fmt.Errorf("lock deliveries: %w", err)
+		return Applied{}, nil, fmt.Errorf("lock deliveries: %w", err)
 	}
 	c := receiptChanges{known: w.cfg.Known, rows: make(map[uuid.UUID]*receiptTarget, len(rows))}
 	for _, row := range rows {
@@ -255,7 +263,8 @@ func (w *Worker) applyReceipts(ctx context.Context, tx pgx.Tx, client *river.Cli
 	for _, r := range receipts {
 		c.apply(r)
 	}
-	return w.writeReceipts(ctx, tx, client, &c)
+	done, err := w.writeReceipts(ctx, tx, client, &c)
+	return done, c.outcomes, err
 }
 
 // receiptTarget is a locked delivery with the changes to write.
@@ -273,6 +282,7 @@ type receiptChanges struct {
 	events       []event.Event
 	failed       []*receiptTarget
 	suppressions []suppression
+	outcomes     []MessageOutcome
 	changed      int
 }
 
@@ -289,9 +299,13 @@ func (c *receiptChanges) apply(r db.ReceiptLockRow) {
 		d.State, d.changed, d.by, d.messageID, d.newCode = state, true, r.Provider, r.ProviderID, r.Code
 		c.changed++
 		c.events = append(c.events, d.outcome(r))
+		c.outcomes = append(c.outcomes, d.messageOutcome(r))
 		if state == "failed" {
 			c.failed = append(c.failed, d)
 		}
+	}
+	if r.Status == StatusComplained {
+		c.outcomes = append(c.outcomes, d.messageOutcome(r))
 	}
 	if kind, ok := c.known.Lookup(r.Channel); ok && r.Suppression != "" {
 		c.suppressions = append(c.suppressions, suppression{
@@ -307,6 +321,15 @@ func (t *receiptTarget) delivery() delivery {
 		channel: t.Channel, rule: t.Rule, ruleVersion: t.RuleVersion, attempt: t.Attempt,
 		correlationID: t.CorrelationID, traceparent: t.Traceparent,
 	}
+}
+
+// messageOutcome returns the outcome that the receipt reports.
+func (t *receiptTarget) messageOutcome(r db.ReceiptLockRow) MessageOutcome {
+	outcome := r.Status
+	if outcome == StatusFailed {
+		outcome = bounced
+	}
+	return MessageOutcome{t.Channel, cmp.Or(t.Provider, r.Provider), t.TemplateVersion, outcome}
 }
 
 // outcome returns the event of the delivery's new state. Its provider is the configured one that sent

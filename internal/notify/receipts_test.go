@@ -109,6 +109,28 @@ func TestReceipts_EventsNameTheProviderThatSentTheMessage(t *testing.T) {
 	require.Equal(t, "ses-eu", b.text(`SELECT data->>'provider' FROM outbox WHERE type = 'notification.delivered'`))
 }
 
+func TestReceipts_AreReportedAsOutcomesOfTheirMessages(t *testing.T) {
+	t.Parallel()
+	b, mail, a := mailer(t)
+	id := b.plan(plan{channel: notify.Email})
+	b.start()
+	b.enqueue(id)
+	b.await(id, "sent")
+	require.Len(t, mail.Messages(), 1)
+	b.exec(`UPDATE deliveries SET template_version = 7 WHERE id = $1`, id)
+	for _, status := range []string{"delivered", "delivered", "read", "complained"} {
+		b.receive(a, receiptOf(id, status))
+	}
+	other := b.sentEmail(plan{})
+	b.receive(a, receiptOf(other, "failed"))
+	of := func(outcome string, version int32) notify.MessageOutcome {
+		return notify.MessageOutcome{Channel: notify.Email, Provider: "recorder", TemplateVersion: version, Outcome: outcome}
+	}
+	bounced := of("bounced", 0)
+	bounced.Provider = "ses"
+	require.Equal(t, []notify.MessageOutcome{of("sent", 0), of("delivered", 7), of("read", 7), of("complained", 7), bounced}, b.reported())
+}
+
 func TestReceipts_OfAnotherChannelChangeNothing(t *testing.T) {
 	t.Parallel()
 	b, _, a := mailer(t)

@@ -57,6 +57,9 @@ type Config struct {
 	// ObserveCall is called with the result of each call of a provider, for metrics: "accepted", or
 	// the class of its error. May be nil.
 	ObserveCall func(channel, provider, result string, took time.Duration)
+	// ObserveMessage is called with what became of a message, after an attempt or a receipt, for
+	// metrics. May be nil.
+	ObserveMessage func(m MessageOutcome)
 	// Tracer records the attempts of each sampled delivery; nil disables tracing.
 	Tracer *tracing.Tracer
 	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds, which is also the most.
@@ -174,6 +177,9 @@ func New(cfg Config) (*Worker, error) {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
+	}
+	if cfg.ObserveMessage == nil {
+		cfg.ObserveMessage = func(MessageOutcome) {}
 	}
 	if cfg.ObserveCall == nil {
 		cfg.ObserveCall = func(string, string, string, time.Duration) {}
@@ -377,6 +383,7 @@ func (w *Worker) settle(ctx context.Context, a *attempt, e result) error {
 		w.cfg.Logger.WarnContext(ctx, "delivery was settled by another run", "delivery_id", a.ID, "attempt", a.Attempt, "outcome", string(e.outcome))
 	} else {
 		w.cfg.Observe(a.Channel, e.outcome, time.Since(a.began))
+		w.observeMessage(a, e)
 		a.span.Set(tracing.String("carewire.outcome", string(e.outcome)))
 	}
 	switch {

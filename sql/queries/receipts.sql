@@ -82,6 +82,7 @@ SELECT
     coalesce(d.provider_id, '')::text AS provider_id,
     d.correlation_id,
     d.traceparent,
+    d.template_version,
     n.clinic_id,
     n.rule_version,
     (d.state = 'queued' AND coalesce(d.attempt_started_at >= now() - make_interval(secs => @stale_seconds), false))::boolean AS in_flight

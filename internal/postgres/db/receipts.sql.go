@@ -40,6 +40,7 @@ SELECT
     coalesce(d.provider_id, '')::text AS provider_id,
     d.correlation_id,
     d.traceparent,
+    d.template_version,
     n.clinic_id,
     n.rule_version,
     (d.state = 'queued' AND coalesce(d.attempt_started_at >= now() - make_interval(secs => $1), false))::boolean AS in_flight
@@ -70,6 +71,7 @@ type ReceiptDeliveryRow struct {
 	ProviderID        string
 	CorrelationID     *string
 	Traceparent       *string
+	TemplateVersion   int32
 	ClinicID          *uuid.UUID
 	RuleVersion       int32
 	InFlight          bool
@@ -101,6 +103,7 @@ func (q *Queries) ReceiptDelivery(ctx context.Context, arg ReceiptDeliveryParams
 			&i.ProviderID,
 			&i.CorrelationID,
 			&i.Traceparent,
+			&i.TemplateVersion,
 			&i.ClinicID,
 			&i.RuleVersion,
 			&i.InFlight,
