@@ -46,7 +46,7 @@ func TestTemplates_EventsBeforeAndAfterAPublicationGetTheWordsOfTheirVersion(t *
 	published := c.do(operator, http.MethodPost, "/api/templates", map[string]any{"source": subjectLine.ReplaceAllString(source, "${1}NEW "), "note": "marked"})
 	require.Equal(t, http.StatusOK, published.status, "%s", published.body)
 	require.EqualValues(t, 2, published.decode(t)["version"], "the broken set left nothing")
-	c.instances[0].kill()
+	c.instances[0].stop()
 	c.api.urls = c.api.urls[1:]
 	after := "lab_report/" + c.writeReport()
 	c.eventually("the second messages are planned", func() bool { return len(ofType(c.story(after), "notification.planned")) == 3 })
