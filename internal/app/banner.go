@@ -17,7 +17,7 @@ var banner = template.Must(template.New("banner").Parse(`
 carewire is serving a demo clinic. Ctrl-C stops the service and its database.
 
 API        {{.URL}}/api        reference: {{.URL}}/docs, OpenAPI: {{.URL}}/openapi.yaml
-sandbox    {{.URL}}/sandbox    emails and push messages that were sent
+sandbox    {{.URL}}/sandbox    the messages that were sent
   dashboard  {{.URL}}/admin/river    sign in at {{.URL}}/login as operator@demo.example
 {{- if .PSQL}}
   auditor    {{.PSQL}}
