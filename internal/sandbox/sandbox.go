@@ -52,10 +52,22 @@ type Message struct {
 	Language  string   `json:"language,omitempty"`
 	Variables []string `json:"variables,omitempty"`
 	Button    string   `json:"button,omitempty"`
+	// Image is the URL of the picture of a push message, Actions are its buttons, and Interruption is
+	// the interruption level on iOS.
+	Image        string   `json:"image,omitempty"`
+	Actions      []Action `json:"actions,omitempty"`
+	Interruption string   `json:"interruption,omitempty"`
 	// Callback is the URL for the receipts of a message sent through Twilio.
 	Callback string `json:"-"`
 	// HTML is the body of an email, shown at /sandbox/messages/{id}/html.
 	HTML string `json:"-"`
+}
+
+// Action is a button of a push message.
+type Action struct {
+	ID    string `json:"id"`
+	Label string `json:"label"`
+	Link  string `json:"link"`
 }
 
 // channels are the channels of messages.

@@ -174,7 +174,7 @@ func (c *compiler) readWhatsApp(n ast.Node, field string, l *localeInfo) *whatsa
 		case "variables":
 			s.variables = c.compileAll(value, at, l, maxVariables)
 		case "button":
-			s.button = c.reader.Bool(value, at)
+			s.button = c.readApprovedButton(value, at)
 		default:
 			return false
 		}
@@ -182,6 +182,20 @@ func (c *compiler) readWhatsApp(n ast.Node, field string, l *localeInfo) *whatsa
 	}, "name", "language", "variables", "button")
 	c.required(n, field, "name", "language")
 	return s
+}
+
+// readApprovedButton reads true, false or code.
+func (c *compiler) readApprovedButton(n ast.Node, field string) approvedButton {
+	if _, ok := n.(*ast.StringNode); !ok {
+		if c.reader.Bool(n, field) {
+			return buttonLink
+		}
+		return buttonNone
+	}
+	if t := c.reader.Text(n, field); t.Value != "code" {
+		c.fail(t.Line, field, "unknown value %q; want true (the link), code (the code of a verification) or false", t.Value)
+	}
+	return buttonCode
 }
 
 func (c *compiler) readImage(m *message, n ast.Node) {
