@@ -33,8 +33,10 @@ type Message struct {
 	// Provider is the name of the provider that received it, such as "ses".
 	Provider string `json:"provider"`
 	To       string `json:"to"`
-	// From is the sender of a text message: a number, or another identity that the provider knows.
+	// From is the sender: of a text message a number, or another identity that the provider knows; of
+	// an email its name and address. ReplyTo is where an email's answers go.
 	From       string    `json:"from,omitempty"`
+	ReplyTo    string    `json:"replyTo,omitempty"`
 	Subject    string    `json:"subject,omitempty"`
 	Title      string    `json:"title,omitempty"`
 	Body       string    `json:"body"`
