@@ -88,10 +88,10 @@ type textSections struct {
 
 func (c *compiler) addSections(m *message, s *textSections, locale string, line int) {
 	if s.email != nil {
-		m.email.add(locale, c.set.fallback, line, s.email)
+		m.email.add(locale, c.set.fallback, s.email.line, s.email)
 	}
 	if s.push != nil {
-		m.push.add(locale, c.set.fallback, line, s.push)
+		m.push.add(locale, c.set.fallback, s.push.line, s.push)
 	}
 	if s.sms != nil {
 		m.sms.add(locale, c.set.fallback, line, s.sms)
@@ -106,7 +106,7 @@ func (c *compiler) readSection(s *textSections, key, field, locale string, line 
 	switch key {
 	case "email":
 		s.email = c.readEmail(value, field, info)
-		s.email.line = line
+		s.email.line, s.email.field = line, field
 	case "push":
 		s.push = c.readPush(value, field, info)
 		s.push.line = line

@@ -41,6 +41,7 @@ type message struct {
 
 type emailSection struct {
 	line            int
+	field           string
 	subject, button *text
 	paragraphs      []*text
 }
