@@ -166,6 +166,7 @@ func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Wak
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Templates: templateset.Source{Sets: pl.known.Templates, Pool: s.db.worker}, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
 		Observe: s.metrics.observeDelivery, ObserveCall: s.metrics.observeCall, ObserveMessage: s.metrics.observeMessage, Tracer: s.tracer, Links: s.links, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
+		CriticalAlerts: s.cfg.PushCriticalAlerts,
 	})
 	if err != nil {
 		return err

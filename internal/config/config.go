@@ -108,6 +108,8 @@ type Config struct {
 	// PushMaxRate is the maximum number of push messages a second of this instance; 0 means as many as
 	// FCM accepts.
 	PushMaxRate float64 `env:"CAREWIRE_PUSH_MAX_RATE" envDefault:"0" about:"maximum push messages a second of this instance; 0: as many as FCM accepts"`
+	// PushCriticalAlerts reports that the app has Apple's entitlement for critical alerts.
+	PushCriticalAlerts bool `env:"CAREWIRE_PUSH_CRITICAL_ALERTS" envDefault:"false" about:"whether the app has Apple's entitlement for critical alerts: critical push messages then sound on muted iPhones"`
 	// SMSOrigination is the identity that SMS come from; empty disables SMS.
 	SMSOrigination string `env:"CAREWIRE_SMS_ORIGINATION" about:"identity that SMS come from at AWS End User Messaging: a phone number, a sender ID, or the ID or ARN of a number or pool; default: no SMS is sent. Credentials are read from the AWS SDK's variables"`
 	// SMSConfigurationSet is the configuration set of AWS End User Messaging that publishes receipts.

@@ -10,7 +10,9 @@ import (
 func TestFromEnvironment_NamesEverySettingThatItCannotParse(t *testing.T) {
 	t.Setenv("CAREWIRE_RATE_LIMIT", "many")
 	t.Setenv("CAREWIRE_SHUTDOWN_TIMEOUT", "soon")
+	t.Setenv("CAREWIRE_PUSH_CRITICAL_ALERTS", "perhaps")
 	_, err := FromEnvironment()
+	require.ErrorContains(t, err, "CAREWIRE_PUSH_CRITICAL_ALERTS: ")
 	require.ErrorContains(t, err, "CAREWIRE_RATE_LIMIT: ")
 	require.ErrorContains(t, err, "CAREWIRE_SHUTDOWN_TIMEOUT: ")
 }

@@ -43,6 +43,9 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 		SenderName: a.BrandName, ReplyTo: a.BrandReplyTo,
 		CollapseKey: a.ID.String(), Priority: a.Priority, TTL: messageTTL(a.Priority), PossibleDuplicate: a.PossibleDuplicate,
 	}
+	if a.kind.Format == care.FormatPush {
+		m.Platform.InterruptionLevel = interruptionLevel(m.Platform.InterruptionLevel, a.Priority, w.cfg.CriticalAlerts)
+	}
 	switch a.kind.Address {
 	case care.AddressEmail:
 		m.Email, m.UnsubscribeURL = a.Address, w.unsubscribeURL(a)
@@ -54,6 +57,23 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 		m.Devices = append(m.Devices, Device{ID: id, Token: a.DeviceTokens[i], Platform: a.DevicePlatforms[i]})
 	}
 	return m, nil
+}
+
+// interruptionLevel returns how a phone presents a push message: the template's level, or without one
+// that of the priority. The level critical, which sounds on a muted phone, needs an entitlement of the
+// app: without it, iOS would treat the message as a common one. A critical message is at least
+// time-sensitive, whatever its template has.
+func interruptionLevel(level, priority string, critical bool) string {
+	switch {
+	case level == "" && priority == "critical":
+		level = "critical"
+	case level == "" && priority == "high", priority == "critical" && level != "critical":
+		level = "time-sensitive"
+	}
+	if level == "critical" && !critical {
+		return "time-sensitive"
+	}
+	return level
 }
 
 // templateData returns what the message is rendered from, without its secret.

@@ -48,7 +48,10 @@ type Config struct {
 	Links Links
 	// AppName is the service's name in messages; empty means "carewire".
 	AppName string
-	Logger  *slog.Logger
+	// CriticalAlerts reports that the app has Apple's entitlement for critical alerts, with which push
+	// messages sound on muted phones.
+	CriticalAlerts bool
+	Logger         *slog.Logger
 	// Wake is called after outcomes are committed, so that their events need not wait for a poll.
 	// May be nil.
 	Wake func()

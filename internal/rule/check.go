@@ -242,6 +242,9 @@ func (c *checker) checkTemplates(raw *rawRule, r *Rule, types []*event.Declarati
 	if len(types) == 0 && r.template != "" { // The pattern is wrong.
 		templates = append(templates, r.template)
 	}
+	if r.Priority == Critical && slices.ContainsFunc(types, (*event.Declaration).Critical) {
+		templates = append(templates, TemplateUnattended) // See resolver.escalate.
+	}
 	for _, template := range templates {
 		for _, channel := range slices.Concat(r.Channels, r.Fallback) {
 			if key := template + "/" + channel; !c.known.Template(template, channel) && !slices.Contains(reported, key) {

@@ -107,6 +107,17 @@ my.yaml:16: rule #2: colour: unknown field; want one of name, on, when, recipien
 `), errs.In("my.yaml").Error())
 }
 
+func TestParse_ChecksTheTemplateOfDoctorsWhoAreNotOnTheCareTeam(t *testing.T) {
+	t.Parallel()
+	k := known
+	k.Template = func(name, _ string) bool { return name != rule.TemplateUnattended }
+	src := "rules: [{name: one, on: ehr.lab_report.critical, recipients: [{user: data.userId}], channels: [push], priority: PRIORITY}]"
+	_, err := rule.Parse([]byte(strings.Replace(src, "PRIORITY", "critical", 1)), k)
+	require.ErrorContains(t, err, `line 1: rule one: template: no template "critical_unattended" for the channel push`)
+	_, err = rule.Parse([]byte(strings.Replace(src, "PRIORITY", "high", 1)), k)
+	require.NoError(t, err, "only a critical rule leads to them")
+}
+
 func TestParse_ChecksATemplateForEachChannelAndType(t *testing.T) {
 	t.Parallel()
 	k := known

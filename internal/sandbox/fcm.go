@@ -28,10 +28,25 @@ const (
 type fcmRequest struct {
 	Message struct {
 		Token        string
-		Notification struct{ Title, Body string }
+		Notification struct{ Title, Body, Image string }
 		Data         map[string]string
 		Android      struct{ Priority string }
+		APNS         struct {
+			Payload struct {
+				APS struct {
+					Level string `json:"interruption-level"`
+				}
+			}
+		}
 	}
+}
+
+// fcmActions returns the buttons in a message's data, as the clinic's app reads them.
+func fcmActions(data map[string]string) (all []Action) {
+	if json.Unmarshal([]byte(data["actions"]), &all) != nil {
+		return nil
+	}
+	return all
 }
 
 // fcmSend implements POST /v1/projects/{project}/messages:send.
@@ -68,6 +83,7 @@ func (s *Sandbox) fcmSend(w http.ResponseWriter, r *http.Request) {
 	id, ok := s.receive(r, Message{
 		Provider: providerFCM, Channel: "push", To: in.Token, Title: in.Notification.Title, Body: in.Notification.Body,
 		DeliveryID: in.Data["deliveryId"], Link: in.Data["link"], Priority: in.Android.Priority,
+		Image: in.Notification.Image, Actions: fcmActions(in.Data), Interruption: in.APNS.Payload.APS.Level,
 	}, fail)
 	if !ok {
 		return

@@ -33,8 +33,10 @@ type Message struct {
 	// Provider is the name of the provider that received it, such as "ses".
 	Provider string `json:"provider"`
 	To       string `json:"to"`
-	// From is the sender of a text message: a number, or another identity that the provider knows.
+	// From is the sender: of a text message a number, or another identity that the provider knows; of
+	// an email its name and address. ReplyTo is where an email's answers go.
 	From       string    `json:"from,omitempty"`
+	ReplyTo    string    `json:"replyTo,omitempty"`
 	Subject    string    `json:"subject,omitempty"`
 	Title      string    `json:"title,omitempty"`
 	Body       string    `json:"body"`
@@ -52,10 +54,22 @@ type Message struct {
 	Language  string   `json:"language,omitempty"`
 	Variables []string `json:"variables,omitempty"`
 	Button    string   `json:"button,omitempty"`
+	// Image is the URL of the picture of a push message, Actions are its buttons, and Interruption is
+	// the interruption level on iOS.
+	Image        string   `json:"image,omitempty"`
+	Actions      []Action `json:"actions,omitempty"`
+	Interruption string   `json:"interruption,omitempty"`
 	// Callback is the URL for the receipts of a message sent through Twilio.
 	Callback string `json:"-"`
 	// HTML is the body of an email, shown at /sandbox/messages/{id}/html.
 	HTML string `json:"-"`
+}
+
+// Action is a button of a push message.
+type Action struct {
+	ID    string `json:"id"`
+	Label string `json:"label"`
+	Link  string `json:"link"`
 }
 
 // channels are the channels of messages.

@@ -11,6 +11,7 @@ import (
 // members are ignored, as in SES.
 type sesRequest struct {
 	FromEmailAddress string
+	ReplyToAddresses []string
 	Destination      struct {
 		ToAddresses, CcAddresses, BccAddresses []string
 	}
@@ -58,6 +59,7 @@ func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 	m := Message{
 		Provider: sesProvider(r), Channel: "email", To: req.Destination.ToAddresses[0], Subject: req.Content.Simple.Subject.Data,
 		Body: req.Content.Simple.Body.Text.Data, HTML: req.Content.Simple.Body.HTML.Data,
+		From: req.FromEmailAddress, ReplyTo: strings.Join(req.ReplyToAddresses, ", "),
 	}
 	for _, h := range req.Content.Simple.Headers {
 		if m.Headers == nil {

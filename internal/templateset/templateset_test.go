@@ -299,3 +299,35 @@ func TestPreview_HasTheValuesOfTheEvent(t *testing.T) {
 	there := preview(templateset.TemplatePreviewRequest{Type: "appointment.booked", ClinicID: clinic})
 	require.Contains(t, there["email"].Text, "It begins on Mon 16 March, 05:00 (America/New_York).")
 }
+
+func TestRules_NameOnlyChannelsForWhichTheTemplateHasTexts(t *testing.T) {
+	t.Parallel()
+	sets := templateset.New(template.Options{})
+	for section, c := range map[string]struct{ texts, good, bad string }{
+		"email alone":    {"email: {subject: s, paragraphs: [p], button: b}", "email", "push, sms, whatsapp, inapp"},
+		"push alone":     {"push: {title: t, body: b}", "push, inapp, sms", "email, whatsapp"},
+		"sms alone":      {"sms: text", "sms", "email, push, whatsapp, inapp"},
+		"whatsapp alone": {"whatsapp: {name: note, language: en}", "whatsapp", "email, push, sms, inapp"},
+	} {
+		set, err := sets.Parse([]byte("frame: {greeting: Hello, or: or, footer: [bye]}\ntemplates:\n  note:\n    " + c.texts + "\n"))
+		require.NoError(t, err, section)
+		load := func(channels string, fallback bool) error {
+			src := "rules:\n  - name: told\n    on: user.created\n    recipients: [{user: data.userId}]\n    template: note\n    channels: [" + channels + "]\n"
+			if fallback {
+				src = strings.Replace(src, "channels: ["+channels+"]", "channels: ["+strings.Split(c.good, ",")[0]+"]\n    fallback: ["+channels+"]", 1)
+			}
+			_, err := rule.Parse([]byte(src), rule.Known{Channels: care.BuiltinChannels.Names(), Template: set.Has})
+			return err
+		}
+		for _, channel := range strings.Split(c.good, ", ") {
+			require.NoError(t, load(channel, false), "%s: %s", section, channel)
+		}
+		for _, channel := range strings.Split(c.bad, ", ") {
+			want := `line 5: rule told: template: no template "note" for the channel ` + channel
+			require.ErrorContains(t, load(channel, false), want, section)
+			if channel != care.ChannelInApp {
+				require.ErrorContains(t, load(channel, true), want, section)
+			}
+		}
+	}
+}

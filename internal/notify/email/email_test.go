@@ -2,6 +2,7 @@ package email_test
 
 import (
 	"net/http"
+	"net/mail"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 	"carewire/internal/notify"
 	"carewire/internal/notify/email"
 	"carewire/internal/notify/notifytest"
+	"carewire/internal/notify/template"
 	"carewire/internal/sandbox"
 )
 
@@ -55,6 +57,38 @@ func TestSender_SaysWhatSESNeedsToKnow(t *testing.T) {
 	require.Equal(t, m.Subject, got[0].Subject)
 	require.Equal(t, m.Text, got[0].Body)
 	require.Equal(t, m.HTML, got[0].HTML)
+}
+
+func TestSender_SendsWhatTheTemplateRenderedInTheClinicsName(t *testing.T) {
+	t.Parallel()
+	set, err := template.Parse([]byte(`frame: {greeting: Hello, or: or, footer: [bye]}
+templates:
+  visit:
+    image: {url: 'https://img.example.org/x.png', alt: A calendar}
+    actions:
+      - {id: open, label: Open}
+      - {id: list, label: All appointments, path: /appointments}
+    email: {subject: Your visit, paragraphs: [Sign in.], button: unused}
+`), template.Options{ImageHosts: []string{"img.example.org"}})
+	require.NoError(t, err)
+	content, err := set.Render("visit", notify.Email, "en", template.Data{Link: "https://clinic.example/l/abc", AppName: "App"})
+	require.NoError(t, err)
+	s := sandbox.New()
+	m := notifytest.TestMessage(notify.Email)
+	m.Subject, m.Text, m.HTML, m.Rich = content.Subject, content.Text, content.HTML, content.Rich
+	m.SenderName, m.ReplyTo = "Praxis für alle", "desk@clinic.example"
+	_, err = newSender(t, notifytest.ServeSandbox(t, s)).Notify(t.Context(), m)
+	require.NoError(t, err)
+	got := s.Messages("email")[0]
+	sender, err := mail.ParseAddress(got.From)
+	require.NoError(t, err)
+	require.Equal(t, &mail.Address{Name: "Praxis für alle", Address: "clinic@carewire.example"}, sender)
+	require.Equal(t, "desk@clinic.example", got.ReplyTo)
+	require.Contains(t, got.HTML, `<img src="https://img.example.org/x.png" alt="A calendar"`)
+	require.Contains(t, got.HTML, `<a class="link" href="https://clinic.example/appointments"`)
+	for _, part := range []string{"[A calendar]", "Open:\nhttps://clinic.example/l/abc\n", "All appointments:\nhttps://clinic.example/appointments\n"} {
+		require.Contains(t, got.Body, part)
+	}
 }
 
 func TestSender_TellsWhatEachErrorMeans(t *testing.T) {

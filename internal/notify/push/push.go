@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,7 +158,7 @@ func combine(results []result) (notify.Receipt, error) {
 	}
 }
 
-// message returns the message for one device. It contains ids, a link and the request to sign in.
+// message returns the message for one device. It contains ids, links and the request to sign in.
 func message(m notify.Message, d notify.Device) *messaging.Message {
 	urgent := m.Priority == "critical" || m.Priority == "high"
 	androidPriority, apnsPriority, urgency := "normal", "5", "normal"
@@ -165,18 +166,18 @@ func message(m notify.Message, d notify.Device) *messaging.Message {
 		androidPriority, apnsPriority, urgency = "high", "10", "high"
 	}
 	ttl, expires := m.TTL, strconv.FormatInt(time.Now().Add(m.TTL).Unix(), 10)
-	return &messaging.Message{
+	out := &messaging.Message{
 		Token:        d.Token,
 		Notification: &messaging.Notification{Title: m.Title, Body: m.Body},
 		Data:         map[string]string{"deliveryId": m.DeliveryID.String(), "link": m.Link, "type": m.Type},
 		Android: &messaging.AndroidConfig{
 			CollapseKey: m.CollapseKey, Priority: androidPriority, TTL: &ttl,
 			// The tag replaces a notification that is already shown.
-			Notification: &messaging.AndroidNotification{Tag: m.CollapseKey},
+			Notification: &messaging.AndroidNotification{Tag: m.CollapseKey, ChannelID: m.Platform.AndroidChannel},
 		},
 		APNS: &messaging.APNSConfig{
 			Headers: map[string]string{"apns-collapse-id": m.CollapseKey, "apns-priority": apnsPriority, "apns-expiration": expires},
-			Payload: &messaging.APNSPayload{Aps: &messaging.Aps{Sound: "default", MutableContent: true}},
+			Payload: &messaging.APNSPayload{Aps: aps(m.Platform)},
 		},
 		Webpush: &messaging.WebpushConfig{
 			// The topic has at most 32 characters of base64url (RFC 8030, section 5.4): a UUID
@@ -184,6 +185,12 @@ func message(m notify.Message, d notify.Device) *messaging.Message {
 			Headers: map[string]string{"TTL": strconv.Itoa(int(m.TTL.Seconds())), "Urgency": urgency, "Topic": topic(m.CollapseKey)},
 		},
 	}
+	// FCM rejects other links, such as those of the demo.
+	if strings.HasPrefix(m.Link, "https://") {
+		out.Webpush.FCMOptions = &messaging.WebpushFCMOptions{Link: m.Link}
+	}
+	enrich(out, m)
+	return out
 }
 
 func topic(key string) string {

@@ -15,6 +15,7 @@ import (
 	"carewire/internal/notify"
 	"carewire/internal/notify/notifytest"
 	"carewire/internal/notify/push"
+	"carewire/internal/notify/template"
 	"carewire/internal/sandbox"
 )
 
@@ -64,6 +65,21 @@ func TestSender_SaysWhatFCMNeedsToKnow(t *testing.T) {
 	require.Equal(t, m.Body, got[0].Body)
 	require.Equal(t, m.Link, got[0].Link)
 	require.Equal(t, "high", got[0].Priority)
+}
+
+func TestSender_SendsARichMessage(t *testing.T) {
+	t.Parallel()
+	s := sandbox.New()
+	m := notifytest.TestMessage(notify.Push)
+	m.Link = "https://clinic.example/l/abc"
+	m.Image, m.Platform.InterruptionLevel = "https://img.example.org/x.png", "critical"
+	m.Actions = []template.Action{{ID: "open", Label: "Open", Link: m.Link}}
+	_, err := newSender(t, s, notifytest.ServeSandbox(t, s)).Notify(t.Context(), m)
+	require.NoError(t, err)
+	got := s.Messages("push")[0]
+	require.Equal(t, m.Image, got.Image)
+	require.Equal(t, "critical", got.Interruption)
+	require.Equal(t, []sandbox.Action{{ID: "open", Label: "Open", Link: m.Link}}, got.Actions)
 }
 
 func TestSender_TellsWhatEachErrorMeans(t *testing.T) {

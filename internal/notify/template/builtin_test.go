@@ -128,4 +128,3 @@ func TestTemplates_SayInATextMessageWhatAPushSays(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, template.Content{Text: push.Body + " https://clinic.example/notifications/1"}, text)
 }
-

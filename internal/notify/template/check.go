@@ -202,16 +202,17 @@ func sampleViews() []*view {
 // checkPages checks the HTML of the template's emails.
 func (c *compiler) checkPages(name string, m *message) {
 	for i, locale := range m.email.locales {
+		e := m.email.values[i]
 		data := DataFor(event.Catalog[0].Type, "normal", sampleLink, sampleName)
 		data.Code = "204816"
 		r := &renderer{view: data.view()}
 		content, _ := c.set.renderEmail(r, m, locale, &data)
 		if r.err != nil {
-			c.fail(m.email.lines[i], "texts."+locale+".email", "%s", executionError(r.err))
+			c.fail(e.line, e.field, "%s", executionError(r.err))
 			continue
 		}
 		for _, mistake := range checkHTML(content.HTML, content.Text, locale) {
-			c.fail(m.email.lines[i], "texts."+locale+".email", "%s", mistake)
+			c.fail(e.line, e.field, "%s", mistake)
 		}
 	}
 }

@@ -88,10 +88,10 @@ type textSections struct {
 
 func (c *compiler) addSections(m *message, s *textSections, locale string, line int) {
 	if s.email != nil {
-		m.email.add(locale, c.set.fallback, line, s.email)
+		m.email.add(locale, c.set.fallback, s.email.line, s.email)
 	}
 	if s.push != nil {
-		m.push.add(locale, c.set.fallback, line, s.push)
+		m.push.add(locale, c.set.fallback, s.push.line, s.push)
 	}
 	if s.sms != nil {
 		m.sms.add(locale, c.set.fallback, line, s.sms)
@@ -106,7 +106,7 @@ func (c *compiler) readSection(s *textSections, key, field, locale string, line 
 	switch key {
 	case "email":
 		s.email = c.readEmail(value, field, info)
-		s.email.line = line
+		s.email.line, s.email.field = line, field
 	case "push":
 		s.push = c.readPush(value, field, info)
 		s.push.line = line
@@ -174,7 +174,7 @@ func (c *compiler) readWhatsApp(n ast.Node, field string, l *localeInfo) *whatsa
 		case "variables":
 			s.variables = c.compileAll(value, at, l, maxVariables)
 		case "button":
-			s.button = c.reader.Bool(value, at)
+			s.button = c.readApprovedButton(value, at)
 		default:
 			return false
 		}
@@ -182,6 +182,20 @@ func (c *compiler) readWhatsApp(n ast.Node, field string, l *localeInfo) *whatsa
 	}, "name", "language", "variables", "button")
 	c.required(n, field, "name", "language")
 	return s
+}
+
+// readApprovedButton reads true, false or code.
+func (c *compiler) readApprovedButton(n ast.Node, field string) approvedButton {
+	if _, ok := n.(*ast.StringNode); !ok {
+		if c.reader.Bool(n, field) {
+			return buttonLink
+		}
+		return buttonNone
+	}
+	if t := c.reader.Text(n, field); t.Value != "code" {
+		c.fail(t.Line, field, "unknown value %q; want true (the link), code (the code of a verification) or false", t.Value)
+	}
+	return buttonCode
 }
 
 func (c *compiler) readImage(m *message, n ast.Node) {

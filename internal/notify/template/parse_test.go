@@ -43,6 +43,27 @@ func TestParse_RefusesAMistakeWithItsLine(t *testing.T) {
 		"a date without a guard":   {push("'On {{date .StartsAt}}'"), "{{if .StartsAt}}"},
 		"a bare date":              {push("'{{if .StartsAt}}{{.StartsAt}}{{end}}x'"), ".StartsAt is a time: write"},
 		"a text for some events":   {push(`'{{if eq .Action "created"}}x{{end}}'`), "is empty for some events"},
+		"an unknown plural":        {push(`'{{plural .Count "one" "#" "several" "#"}}'`), `unknown category "several"`},
+		"a plural of a text":       {push(`'{{plural .Thing "one" "#" "other" "#"}}'`), "the number is not .Count"},
+		"a plural said twice":      {push(`'{{plural .Count "one" "#" "one" "#" "other" "#"}}'`), `duplicate category "one"`},
+		"an include by block":      {push(`'{{block "x" .}}y{{end}}'`), "includes are not available"},
+		"a value of a value":       {push("'{{.Thing.Name}}'"), "unknown value .Thing.Name"},
+		"a method of a time":       {push("'{{if .Time}}{{.Time.Local}}{{end}}x'"), "unknown value .Time.Local"},
+		"the caller's data":        {push("'{{$.PatientName}}'"), "is not available"},
+		"a call of a value":        {push("'{{call .Link}}'"), "function call is not available"},
+		"raw HTML":                 {push("'{{html .Thing}}'"), "function html is not available"},
+		"a condition":              {push("'{{if .PatientName}}x{{end}}y'"), "unknown value .PatientName"},
+		"a pipe":                   {push("'{{.Thing | printf \"%s\"}}'"), "function printf is not available"},
+		"segments of an sms":       {"  a:\n    limits: {smsSegments: 1}\n    sms: '" + strings.Repeat("x", 160) + "'\n", "line 5: template a: sms: needs 2 segments (GSM-7) as a text message with its link"},
+		"segments of a language":   {"  a:\n    limits: {smsSegments: 1}\n    texts:\n      en: {sms: short}\n      ar: {sms: " + strings.Repeat("ي", 60) + "}\n", "line 7: template a: texts.ar.sms: needs 2 segments (UCS-2)"},
+		"an endless email":         {"  a:\n    email:\n      subject: s\n      button: b\n      paragraphs:\n" + strings.Repeat("        - '"+strings.Repeat("<", 3000)+"'\n", 20), "line 4: template a: email: the HTML has"},
+		"an empty alt":             {"  a:\n    image: {url: 'https://img.example.org/x.png', alt: ''}\n    push: {title: t, body: b}\n", "line 4: template a: image.alt: is empty"},
+		"an alt without default":   {"  a:\n    image: {url: 'https://img.example.org/x.png', alt: {de: Bild}}\n    push: {title: t, body: b}\n", "line 4: template a: image.alt: is missing in the default locale en"},
+		"an http image":            {"  a:\n    image: {url: 'http://img.example.org/x.png', alt: x}\n    push: {title: t, body: b}\n", "line 4: template a: image.url: must be an https URL"},
+		"an image with a password": {"  a:\n    image: {url: 'https://u:p@img.example.org/x.png', alt: x}\n    push: {title: t, body: b}\n", "user name"},
+		"an image with a port":     {"  a:\n    image: {url: 'https://img.example.org:8443/x.png', alt: x}\n    push: {title: t, body: b}\n", "must be on one of the hosts"},
+		"a host that ends alike":   {"  a:\n    image: {url: 'https://img.example.org.evil.example/x.png', alt: x}\n    push: {title: t, body: b}\n", "must be on one of the hosts"},
+		"a button of another kind": {"  a:\n    whatsapp: {name: a, language: en, button: open}\n", `line 4: template a: whatsapp.button: unknown value "open"; want true (the link), code`},
 		"too many segments":        {push(strings.Repeat("word ", 90)), "segments (GSM-7) as a text message"},
 		"an image elsewhere":       {"  a:\n    image: {url: 'https://evil.example/x.png', alt: x}\n    push: {title: t, body: b}\n", "line 4: template a: image.url: must be on one of the hosts"},
 		"a signed image":           {"  a:\n    image: {url: 'https://img.example.org/x.png?sig=1', alt: x}\n    push: {title: t, body: b}\n", "query"},
@@ -60,10 +81,13 @@ func TestParse_RefusesAMistakeWithItsLine(t *testing.T) {
 		"nesting":                  {"  a: " + strings.Repeat("[", 5000) + "\n", "nested deeper"},
 		"size":                     {"#" + strings.Repeat("x", 2<<20), "want at most 1048576"},
 	} {
-		_, err := template.Parse([]byte(head+row.src), template.Options{ImageHosts: []string{"img.example.org"}})
-		errs, ok := errors.AsType[template.Errors](err)
-		require.True(t, ok, "%s: %v", name, err)
-		require.Contains(t, errs.Error(), row.want, name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := template.Parse([]byte(head+row.src), template.Options{ImageHosts: []string{"img.example.org"}})
+			errs, ok := errors.AsType[template.Errors](err)
+			require.True(t, ok, "%v", err)
+			require.Contains(t, errs.Error(), row.want)
+		})
 	}
 }
 
@@ -158,4 +182,38 @@ func TestCompare_NamesWhatChanged(t *testing.T) {
 		{Name: "a", Change: "changed", Fields: []string{"texts.en.push.body"}}, {Name: "b", Change: "removed"}, {Name: "c", Change: "added"},
 	}, template.Compare(a, b))
 	require.Empty(t, template.Compare(a, a))
+}
+
+func TestParse_AcceptsAnSMSOfExactlyItsLimit(t *testing.T) {
+	t.Parallel()
+	link := len(" https://clinic.example/notifications/01990000-0000-7000-8000-000000000001")
+	for length, ok := range map[int]bool{160 - link: true, 161 - link: false} {
+		_, err := template.Parse([]byte(head+"  a:\n    limits: {smsSegments: 1}\n    sms: "+strings.Repeat("x", length)+"\n"), template.Options{})
+		require.Equal(t, ok, err == nil, length)
+	}
+}
+
+func TestRender_SetsTheDirectionOfTheLanguage(t *testing.T) {
+	t.Parallel()
+	email := "{email: {subject: s, paragraphs: [p], button: b}}"
+	s := set(t, "  a:\n    texts:\n      en: "+email+"\n      ar: "+email+"\n      he: "+email+"\n")
+	for locale, want := range map[string]string{"ar-EG": `<html lang="ar" dir="rtl">`, "he": `<html lang="he" dir="rtl">`, "en": `<html lang="en">`, "fr": `<html lang="en">`} {
+		c, err := s.Render("a", care.ChannelEmail, locale, template.Data{Link: sampleLink})
+		require.NoError(t, err)
+		require.Contains(t, c.HTML, want, locale)
+	}
+}
+
+func TestRender_GivesWhatsAppTheLinkOrTheCode(t *testing.T) {
+	t.Parallel()
+	s := set(t, "  link: {whatsapp: {name: a, language: en, button: true}}\n  code: {whatsapp: {name: b, language: en, variables: ['{{.Code}}'], button: code}}\n  none: {whatsapp: {name: c, language: en, button: false}}\n")
+	for name, want := range map[string]string{"link": "l/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRW", "code": "204816", "none": ""} {
+		c, err := s.Render(name, care.ChannelWhatsApp, "en", template.Data{Link: "https://clinic.example/l/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRW", Code: "204816"})
+		require.NoError(t, err)
+		require.Equal(t, want, c.Approved.Button, name)
+	}
+	c, err := defaultTemplates(t).Render("verification", care.ChannelWhatsApp, "de", template.Data{Link: "https://clinic.example/l/abc", Code: "204816"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"204816"}, c.Approved.Variables)
+	require.Equal(t, "204816", c.Approved.Button)
 }

@@ -41,6 +41,7 @@ type message struct {
 
 type emailSection struct {
 	line            int
+	field           string
 	subject, button *text
 	paragraphs      []*text
 }
@@ -53,8 +54,20 @@ type pushSection struct {
 type whatsappSection struct {
 	name, language string
 	variables      []*text
-	button         bool
+	button         approvedButton
 }
+
+// approvedButton is the variable part of the URL of an approved template's button.
+type approvedButton int
+
+const (
+	buttonNone approvedButton = iota
+	// buttonLink is the link without its host.
+	buttonLink
+	// buttonCode is the code, which Meta requires of templates of its category authentication.
+	// https://developers.facebook.com/docs/whatsapp/business-management-api/authentication-templates
+	buttonCode
+)
 
 type frame struct {
 	greeting, or *text
@@ -138,7 +151,7 @@ func (s *Set) Render(name, channel, locale string, data Data) (Content, error) {
 	case care.FormatWhatsApp:
 		var w *whatsappSection
 		w, used = m.whatsapp.find(locale)
-		c.Approved = r.approved(w, data.Link)
+		c.Approved = r.approved(w, &data)
 		if m.has(care.FormatSMS) {
 			c.Text, _ = r.text(m, used, data.Link)
 		}
@@ -223,17 +236,21 @@ func (r *renderer) text(m *message, locale, link string) (string, string) {
 func joined(text, link string) string { return strings.TrimSpace(text + " " + link) }
 
 // approved returns the provider's template. The variable part of its button's URL is the link without
-// its host, which is a part of the approved template.
-func (r *renderer) approved(w *whatsappSection, link string) *Approved {
+// its host, which is a part of the approved template, or the code.
+func (r *renderer) approved(w *whatsappSection, data *Data) *Approved {
 	a := &Approved{Name: w.name, Language: w.language}
 	if len(w.variables) > 0 {
 		a.Variables = r.lines(w.variables)
 	}
-	if w.button {
-		a.Button = link
-		if u, err := url.Parse(link); err == nil && u.Host != "" {
+	switch w.button {
+	case buttonLink:
+		a.Button = data.Link
+		if u, err := url.Parse(data.Link); err == nil && u.Host != "" {
 			a.Button = strings.TrimPrefix(u.RequestURI(), "/")
 		}
+	case buttonCode:
+		a.Button = data.Code
+	case buttonNone:
 	}
 	return a
 }

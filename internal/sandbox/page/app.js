@@ -27,12 +27,15 @@
     li.append(app);
     if (m.title) li.append(el("h3", "", m.title));
     li.append(el("p", "", m.body));
-    if (m.link) {
-      const open = el("a", "", "Open");
-      open.href = m.link;
+    for (const a of m.actions?.length ? m.actions : [{ label: "Open", link: m.link }]) {
+      if (!/^https?:/.test(a.link)) continue;
+      const open = el("a", "", a.label);
+      open.href = a.link;
       li.append(open);
     }
-    li.append(el("p", "app", "to " + m.to));
+    // The page loads nothing from other hosts: a picture is shown by its address.
+    if (m.image) li.append(el("p", "app", "image " + m.image));
+    li.append(el("p", "app", ["to " + m.to, m.interruption].filter(Boolean).join(" · ")));
     return li;
   };
 
@@ -68,7 +71,7 @@
   };
 
   // The approved text is with Meta: the page shows its name and the values of its variables. The variable part of the
-  // button's URL is the token of a deep link.
+  // button's URL is a link without its host, or a code to copy.
   const whatsapp = (m) => {
     const li = el("li", "talk whatsapp");
     const bubble = el("div", "bubble");
@@ -79,10 +82,12 @@
       list.append(...m.variables.map((v) => el("li", "", v)));
       bubble.append(list);
     }
-    if (m.button) {
+    if (m.button && /[/?]/.test(m.button)) {
       const open = el("a", "reply", "Open");
-      open.href = "/l/" + encodeURIComponent(m.button);
+      open.href = "/" + m.button.replace(/^\/+/, "");
       bubble.append(open);
+    } else if (m.button) {
+      bubble.append(el("p", "reply", "Copy code " + m.button));
     }
     li.append(head("WhatsApp", m), bubble, meta("to " + m.to, "approved template " + m.template + " (" + m.language + ")"));
     return li;
