@@ -94,7 +94,7 @@ func usesOf(providers []providerfile.Provider) []ProviderUse {
 // ProviderErrors returns the errors of CheckProviders, or none if it failed for another reason.
 func ProviderErrors(err error) []ProviderError {
 	all := []ProviderError{}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // CheckProviders returns it unwrapped
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return all
 	}

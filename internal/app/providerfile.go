@@ -96,16 +96,20 @@ func replacedSettings(cfg config.Config, channel string) []string {
 		set  bool
 	}{
 		notify.Email: {
-			{"CAREWIRE_EMAIL_FROM", cfg.EmailFrom != ""}, {"CAREWIRE_EMAIL_MAX_RATE", cfg.EmailMaxRate != 0},
+			{"CAREWIRE_EMAIL_FROM", cfg.EmailFrom != ""},
+			{"CAREWIRE_EMAIL_MAX_RATE", cfg.EmailMaxRate != 0},
 			{"CAREWIRE_SES_CONFIGURATION_SET", cfg.SESConfigurationSet != ""},
 		},
 		notify.Push: {{"CAREWIRE_FCM_PROJECT", cfg.FCMProject != ""}, {"CAREWIRE_PUSH_MAX_RATE", cfg.PushMaxRate != 0}},
 		notify.SMS: {
-			{"CAREWIRE_SMS_ORIGINATION", cfg.SMSOrigination != ""}, {"CAREWIRE_SMS_MAX_RATE", cfg.SMSMaxRate != 0},
-			{"CAREWIRE_SMS_CONFIGURATION_SET", cfg.SMSConfigurationSet != ""}, {"CAREWIRE_SMS_MAX_PRICE", cfg.SMSMaxPrice != ""},
+			{"CAREWIRE_SMS_ORIGINATION", cfg.SMSOrigination != ""},
+			{"CAREWIRE_SMS_MAX_RATE", cfg.SMSMaxRate != 0},
+			{"CAREWIRE_SMS_CONFIGURATION_SET", cfg.SMSConfigurationSet != ""},
+			{"CAREWIRE_SMS_MAX_PRICE", cfg.SMSMaxPrice != ""},
 		},
 		notify.WhatsApp: {
-			{"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID", cfg.WhatsAppPhoneNumberID != ""}, {"CAREWIRE_WHATSAPP_MAX_RATE", cfg.WhatsAppMaxRate != 0},
+			{"CAREWIRE_WHATSAPP_PHONE_NUMBER_ID", cfg.WhatsAppPhoneNumberID != ""},
+			{"CAREWIRE_WHATSAPP_MAX_RATE", cfg.WhatsAppMaxRate != 0},
 			{"CAREWIRE_WHATSAPP_TOKEN", cfg.WhatsAppToken != ""}, // The version and the URL have defaults.
 		},
 	}[channel] {

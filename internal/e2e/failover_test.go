@@ -3,7 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -112,8 +112,8 @@ func (m *mailbox) to(address string) (all []string) {
 func (m *mailbox) serve(t *testing.T) int {
 	t.Helper()
 	srv := smtp.NewServer(m)
-	srv.ErrorLog = log.New(io.Discard, "", 0)
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
 	go func() {

@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -101,8 +101,8 @@ func (s *mailServer) Serve(t *testing.T) (string, func()) {
 	s.roots.AddCert(certificate.Certificate())
 	certificate.Close()
 	srv := server.NewServer(s)
-	srv.Domain, srv.ErrorLog = "mail.example", log.New(io.Discard, "", 0)
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	srv.Domain, srv.ErrorLog = "mail.example", slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := "smtp://" + listener.Addr().String()
 	switch s.tls {
