@@ -204,8 +204,7 @@ func TestScenario_TheLinkInAMessageOpensTheRecord(t *testing.T) {
 		body := c.sandboxMessages("email", patient)[0]["body"].(string)
 		_, link, found := strings.Cut(body, c.url)
 		require.True(t, found, "a link to the service: %s", body)
-		link = strings.Fields(link)[0]
-		opened := c.do("", http.MethodGet, link, nil, "Accept", "text/html")
+		opened := c.do("", http.MethodGet, strings.Fields(link)[0], nil, "Accept", "text/html")
 		require.Equal(t, http.StatusFound, opened.status, "%s", opened.body)
 		link = strings.TrimPrefix(opened.header.Get("Location"), c.url)
 		page := c.do(patient, http.MethodGet, link, nil, "Accept", "text/html")
