@@ -107,7 +107,7 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 
 // list runs the query that has an index for the filter.
 func (f Filter) list(ctx context.Context, q *db.Queries, person uuid.UUID) ([]db.InboxItem, error) {
-	limit := int32(f.Limit) + 1 //nolint:gosec // The caller bounds it.
+	limit := int32(f.Limit) + 1 // The caller bounds it.
 	switch {
 	case f.Archived:
 		return q.InboxListArchived(ctx, db.InboxListArchivedParams{

@@ -196,9 +196,9 @@ func TestReceipts_ALateBounceStartsTheFallbackAndSuppressesTheAddress(t *testing
 	require.Equal(t, "hard_bounce", b.text(`SELECT reason FROM suppressions`))
 }
 
-func (b *bundle) text(sql string, args ...any) (s string) {
+func (b *bundle) text(sql string) (s string) {
 	b.t.Helper()
-	require.NoError(b.t, b.db.Owner.QueryRow(b.t.Context(), sql, args...).Scan(&s))
+	require.NoError(b.t, b.db.Owner.QueryRow(b.t.Context(), sql).Scan(&s))
 	return s
 }
 

@@ -102,7 +102,7 @@ func (w *Worker) forgetReceipts(ctx context.Context) error {
 
 // firstID returns the smallest UUIDv7 of the millisecond (RFC 9562, section 5.7).
 func firstID(t time.Time) (id uuid.UUID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16|0x7000) //nolint:gosec // The time is after 1970.
+	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16|0x7000) // The time is after 1970.
 	id[8] = 0x80
 	return id
 }

@@ -34,7 +34,7 @@ func TestHub_SendsTheInboxCountsToAllDevicesOfThePersonAlone(t *testing.T) {
 			if person != b.patient {
 				asked.Add(1)
 			}
-			return realtime.InboxCounts{Unread: unread.Load(), Unseen: 1}, nil
+			return realtime.InboxCounts{Unread: unread.Load(), Unseen: 2 * unread.Load()}, nil
 		}
 	})
 	phone, laptop, other := b.dial(t, b.patient), b.dial(t, b.patient), b.dial(t, b.doctor)
@@ -47,12 +47,12 @@ func TestHub_SendsTheInboxCountsToAllDevicesOfThePersonAlone(t *testing.T) {
 	}
 	unread.Store(1)
 	b.append(t, planned(b.patient), planned(b.stranger))
-	phone.counted(t, 1, 1)
-	laptop.counted(t, 1, 1)
+	phone.counted(t, 1, 2)
+	laptop.counted(t, 1, 2)
 	unread.Store(0)
 	b.append(t, updated())
-	phone.counted(t, 0, 1)
-	laptop.counted(t, 0, 1)
+	phone.counted(t, 0, 0)
+	laptop.counted(t, 0, 0)
 
 	last := b.device(b.doctor)
 	b.append(t, last)

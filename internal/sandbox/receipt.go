@@ -33,10 +33,10 @@ const (
 	EmailTopicARN = "arn:aws:sns:us-east-1:000000000000:sandbox-email-receipts"
 	SMSTopicARN   = "arn:aws:sns:us-east-1:000000000000:sandbox-sms-receipts"
 	// WhatsAppAppSecret signs the webhook requests of WhatsApp, TwilioAuthToken those of Twilio.
-	WhatsAppAppSecret = "sandbox-whatsapp-app-secret" //nolint:gosec // Of the sandbox only.
+	WhatsAppAppSecret = "sandbox-whatsapp-app-secret" // Of the sandbox only.
 	TwilioAuthToken   = "sandbox-twilio-auth-token"   //nolint:gosec // as above
 	// WhatsAppVerifyToken confirms the subscription of the webhook.
-	WhatsAppVerifyToken = "sandbox-whatsapp-verify-token" //nolint:gosec // as above
+	WhatsAppVerifyToken = "sandbox-whatsapp-verify-token"
 )
 
 const (
@@ -127,7 +127,7 @@ func (s *Sandbox) post(ctx context.Context, in receiptRequest) error {
 	}
 	req.Header = in.header
 	req.Close = true
-	res, err := http.DefaultClient.Do(req) //nolint:gosec // The URL is that of PostReceiptsTo.
+	res, err := http.DefaultClient.Do(req) // The URL is that of PostReceiptsTo.
 	if err != nil {
 		return errors.New("no answer")
 	}

@@ -151,7 +151,7 @@ func (r *Reader) Int(node ast.Node, field string, least, most uint64) int {
 	n, ok := node.(*ast.IntegerNode)
 	if ok {
 		if v, ok := n.Value.(uint64); ok && v >= least && v <= most {
-			return int(v) //nolint:gosec // most is small.
+			return int(v) // most is small.
 		}
 	}
 	r.Fail(Line(node), field, "want a whole number from %d to %d", least, most)

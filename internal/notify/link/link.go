@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// Path and UnsubscribePath are the prefixes of links, before the token.
-	Path            = "/l/"
+	// Path is the prefix of deep links, before the token.
+	Path = "/l/"
+	// UnsubscribePath is that of links with which people unsubscribe.
 	UnsubscribePath = "/unsubscribe/"
 
 	// openLife and unsubscribeLife are how long links work, in days.
@@ -85,7 +86,7 @@ type Opening struct {
 // days.
 func (s *Signer) Open(deliveryID uuid.UUID, action int) string {
 	b := append(make([]byte, 0, 30), deliveryID[:]...)
-	b = append(b, byte(action)) //nolint:gosec // A message has at most three buttons.
+	b = append(b, byte(action)) // A message has at most three buttons.
 	b = binary.BigEndian.AppendUint16(b, s.expiry(openLife))
 	return s.base + Path + s.token("open", b, openMAC)
 }
@@ -114,7 +115,7 @@ func (s *Signer) Unsubscribe(userID uuid.UUID, category string) string {
 		return ""
 	}
 	b := append(make([]byte, 0, 36), userID[:]...)
-	b = append(b, byte(i)) //nolint:gosec // The index of a short list.
+	b = append(b, byte(i)) // The index of a short list.
 	b = binary.BigEndian.AppendUint16(b, s.expiry(unsubscribeLife))
 	return s.base + UnsubscribePath + s.token("unsubscribe", b, unsubscribeMAC)
 }
@@ -131,7 +132,7 @@ func (s *Signer) ParseUnsubscribe(token string) (Subscription, error) {
 
 // expiry returns the day after which a link no longer works, counted from 1970.
 func (s *Signer) expiry(days int64) uint16 {
-	return uint16(s.now().Unix()/86400 + days) //nolint:gosec // Until the year 2149.
+	return uint16(s.now().Unix()/86400 + days) // Until the year 2149.
 }
 
 func (s *Signer) expired(day []byte) error {

@@ -68,7 +68,7 @@ func (c *compiler) checkTemplate(name string, m *message, views []*view) {
 		}
 	}
 	if len(c.errs) == errs {
-		c.checkPages(name, m)
+		c.checkPages(m)
 	}
 }
 
@@ -100,7 +100,7 @@ func (c *compiler) each(t *text, views []*view, mistake func(string) string) {
 		}
 		seen[key] = true
 		s, err := t.render(v)
-		message := ""
+		var message string
 		switch {
 		case err != nil:
 			message = executionError(err)
@@ -200,7 +200,7 @@ func sampleViews() []*view {
 }
 
 // checkPages checks the HTML of the template's emails.
-func (c *compiler) checkPages(name string, m *message) {
+func (c *compiler) checkPages(m *message) {
 	for i, locale := range m.email.locales {
 		e := m.email.values[i]
 		data := DataFor(event.Catalog[0].Type, "normal", sampleLink, sampleName)
