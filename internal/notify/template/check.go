@@ -45,7 +45,7 @@ func (c *compiler) check() {
 	c.template = ""
 }
 
-func (c *compiler) checkTemplate(name string, m *message, views []*view) {
+func (c *compiler) checkTemplate(m *message, views []*view) {
 	errs := len(c.errs)
 	for _, e := range m.email.values {
 		c.each(e.subject, views, longest(maxSubject))
