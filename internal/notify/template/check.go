@@ -40,7 +40,7 @@ func (c *compiler) check() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.set.byName)) {
 		c.template = name
-		c.checkTemplate(name, c.set.byName[name], views)
+		c.checkTemplate(c.set.byName[name], views)
 	}
 	c.template = ""
 }
