@@ -12,7 +12,7 @@ import (
 
 // receiptSettings are the settings of the webhooks for delivery receipts.
 type receiptSettings struct {
-	emailTopic, smsTopic          string
+	emailTopics, smsTopics        []string
 	whatsAppSecret, whatsAppToken string
 	twilioToken                   string
 	// snsEndpoint is the URL of the sandbox, which serves the certificate of SNS; empty for Amazon.
@@ -23,12 +23,12 @@ type receiptSettings struct {
 func (s *Service) receiptSettings() receiptSettings {
 	if s.pipeline.providers.sandbox != nil {
 		return receiptSettings{
-			emailTopic: sandbox.EmailTopicARN, smsTopic: sandbox.SMSTopicARN, whatsAppSecret: sandbox.WhatsAppAppSecret,
+			emailTopics: []string{sandbox.EmailTopicARN}, smsTopics: []string{sandbox.SMSTopicARN}, whatsAppSecret: sandbox.WhatsAppAppSecret,
 			whatsAppToken: sandbox.WhatsAppVerifyToken, twilioToken: sandbox.TwilioAuthToken, snsEndpoint: "http://" + s.pipeline.providers.address,
 		}
 	}
 	return receiptSettings{
-		emailTopic: s.cfg.SESTopicARN, smsTopic: s.cfg.SMSTopicARN, whatsAppSecret: s.cfg.WhatsAppAppSecret,
+		emailTopics: s.cfg.SESTopicARNs, smsTopics: s.cfg.SMSTopicARNs, whatsAppSecret: s.cfg.WhatsAppAppSecret,
 		whatsAppToken: s.cfg.WhatsAppVerifyToken, twilioToken: s.cfg.TwilioAuthToken,
 	}
 }
@@ -39,15 +39,15 @@ func (s *Service) registerWebhooks(server *httpapi.Server) error {
 	cfg := webhook.Config{
 		Applier: s.pipeline.worker.NewReceiptApplier(s.pipeline.river), Writer: s.pipeline.writer, Observe: s.metrics.observeReceipts, Logger: s.logger,
 	}
-	if set.emailTopic != "" {
-		sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARN: set.emailTopic, Endpoint: set.snsEndpoint})
+	if len(set.emailTopics) > 0 {
+		sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARNs: set.emailTopics, Endpoint: set.snsEndpoint})
 		if err != nil {
 			return fmt.Errorf("CAREWIRE_SES_TOPIC_ARN: %w", err)
 		}
 		cfg.SES = receipt.NewSES(sns)
 	}
-	if set.smsTopic != "" {
-		sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARN: set.smsTopic, Endpoint: set.snsEndpoint})
+	if len(set.smsTopics) > 0 {
+		sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARNs: set.smsTopics, Endpoint: set.snsEndpoint})
 		if err != nil {
 			return fmt.Errorf("CAREWIRE_SMS_TOPIC_ARN: %w", err)
 		}

@@ -87,10 +87,11 @@ type Config struct {
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"sender address of emails; default: no email is sent. Credentials are read from the AWS SDK's variables"`
 	// SESConfigurationSet is the SES configuration set that publishes receipts.
 	SESConfigurationSet string `env:"CAREWIRE_SES_CONFIGURATION_SET" about:"SES configuration set that publishes receipts"`
-	// SESTopicARN is the SNS topic of the receipts of SES, at /webhooks/ses; empty disables them.
-	SESTopicARN string `env:"CAREWIRE_SES_TOPIC_ARN" about:"SNS topic of the receipts of SES, posted to /webhooks/ses; default: no receipts of email"`
-	// SMSTopicARN is the SNS topic of the receipts of AWS End User Messaging, at /webhooks/sms.
-	SMSTopicARN string `env:"CAREWIRE_SMS_TOPIC_ARN" about:"SNS topic of the receipts of AWS SMS, posted to /webhooks/sms; default: no receipts of SMS"`
+	// SESTopicARNs are the SNS topics of the receipts of SES, at /webhooks/ses; none disables them. Two
+	// regions have two topics.
+	SESTopicARNs []string `env:"CAREWIRE_SES_TOPIC_ARN" envSeparator:"," about:"SNS topics of the receipts of SES, one for each region, comma-separated, posted to /webhooks/ses; default: no receipts of email"`
+	// SMSTopicARNs are the SNS topics of the receipts of AWS End User Messaging, at /webhooks/sms.
+	SMSTopicARNs []string `env:"CAREWIRE_SMS_TOPIC_ARN" envSeparator:"," about:"SNS topics of the receipts of AWS SMS, comma-separated, posted to /webhooks/sms; default: no receipts of SMS"`
 	// WhatsAppAppSecret signs the requests to /webhooks/whatsapp; empty disables them.
 	// WhatsAppVerifyToken is the token that confirms the webhook's subscription.
 	WhatsAppAppSecret       string `env:"CAREWIRE_WHATSAPP_APP_SECRET,unset" about:"secret of the Meta app, which signs requests to /webhooks/whatsapp; default: no receipts of WhatsApp"`

@@ -32,7 +32,11 @@ import (
 	"carewire/internal/notify/receipt"
 )
 
-const topic = "arn:aws:sns:eu-central-1:123456789012:receipts"
+// The configured topics.
+const (
+	topic      = "arn:aws:sns:eu-central-1:123456789012:receipts"
+	otherTopic = "arn:aws:sns:us-east-1:123456789012:receipts"
+)
 
 var id = uuid.MustParse("0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
 
@@ -117,7 +121,7 @@ func (m message) body(t *testing.T) []byte {
 func newSES(t *testing.T) (*receipt.SES, *amazon) {
 	t.Helper()
 	a := &amazon{notAfter: time.Now().Add(time.Hour)}
-	sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARN: topic, Transport: a})
+	sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARNs: []string{topic, otherTopic}, Transport: a})
 	require.NoError(t, err)
 	return receipt.NewSES(sns), a
 }
@@ -153,6 +157,20 @@ func TestSNS_AcceptsBothSignatureVersionsAndFetchesTheCertificateOnce(t *testing
 		}
 	}
 	require.Len(t, a.requests, 1)
+}
+
+func TestSNS_EachTopicHasTheCertificatesOfItsRegion(t *testing.T) {
+	t.Parallel()
+	ses, a := newSES(t)
+	m := notification(delivered())
+	m["TopicArn"] = otherTopic
+	_, err := ses.Receive(t.Context(), receipt.Request{Body: m.sign(t).body(t)})
+	require.Equal(t, receipt.ReasonCertificateURL, reasonOf(err), "a certificate of the other topic's region")
+	require.Empty(t, a.requests)
+	m["SigningCertURL"] = strings.Replace(m["SigningCertURL"], "eu-central-1", "us-east-1", 1)
+	got, err := ses.Receive(t.Context(), receipt.Request{Body: m.sign(t).body(t)})
+	require.NoError(t, err)
+	require.Len(t, got, 1)
 }
 
 func TestSNS_RefusesForgedMessages(t *testing.T) {
@@ -285,7 +303,7 @@ func TestSES_TranslatesItsEvents(t *testing.T) {
 
 func TestSMS_TranslatesItsEvents(t *testing.T) {
 	t.Parallel()
-	sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARN: topic, Transport: &amazon{notAfter: time.Now().Add(time.Hour)}})
+	sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARNs: []string{topic, otherTopic}, Transport: &amazon{notAfter: time.Now().Add(time.Hour)}})
 	require.NoError(t, err)
 	sms := receipt.NewSMS(sns)
 	for _, c := range []struct{ typ, description, status, suppression string }{

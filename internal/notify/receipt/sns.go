@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +42,7 @@ const (
 // other host that contains it matches.
 var snsHost = regexp.MustCompile(`^sns\.[a-z]{2}(-[a-z]+)+-[0-9]\.amazonaws\.com(\.cn)?$`)
 
-// SNS verifies messages of one Amazon SNS topic. It is safe for concurrent use.
+// SNS verifies messages of Amazon SNS topics. It is safe for concurrent use.
 type SNS struct {
 	cfg    SNSConfig
 	client *http.Client
@@ -52,8 +53,8 @@ type SNS struct {
 
 // SNSConfig configures SNS.
 type SNSConfig struct {
-	// TopicARN is the ARN of the topic. Messages of other topics are refused. Required.
-	TopicARN string
+	// TopicARNs are the ARNs of the topics, at least one. Messages of other topics are refused.
+	TopicARNs []string
 	// Endpoint is the URL of a stand-in (http://127.0.0.1:1234) that serves certificates and
 	// subscription confirmations instead of Amazon. Empty means Amazon.
 	Endpoint string
@@ -61,10 +62,15 @@ type SNSConfig struct {
 	Transport http.RoundTripper
 }
 
-// NewSNS returns a verifier, or an error if the TopicARN is not that of an SNS topic.
+// NewSNS returns a verifier, or an error if one of the TopicARNs is not that of an SNS topic.
 func NewSNS(cfg SNSConfig) (*SNS, error) {
-	if !topicForm.MatchString(cfg.TopicARN) {
-		return nil, fmt.Errorf("invalid topic ARN %q; want one such as arn:aws:sns:eu-central-1:123456789012:receipts", cfg.TopicARN)
+	if len(cfg.TopicARNs) == 0 {
+		return nil, errors.New("no topic ARN")
+	}
+	for _, arn := range cfg.TopicARNs {
+		if !topicForm.MatchString(arn) {
+			return nil, fmt.Errorf("invalid topic ARN %q; want one such as arn:aws:sns:eu-central-1:123456789012:receipts", arn)
+		}
 	}
 	return &SNS{cfg: cfg, certificates: map[string]*x509.Certificate{}, client: &http.Client{
 		Transport: cfg.Transport, Timeout: fetchTimeout,
@@ -94,7 +100,7 @@ func (s *SNS) verify(ctx context.Context, body []byte) (*snsMessage, error) {
 		return nil, err
 	}
 	// Before the certificate is fetched, so that others cannot make the service fetch one.
-	if m.TopicARN != s.cfg.TopicARN {
+	if !slices.Contains(s.cfg.TopicARNs, m.TopicARN) {
 		return nil, refuse(ReasonTopic)
 	}
 	at, err := time.Parse(time.RFC3339, m.Timestamp)
@@ -184,7 +190,7 @@ func (s *SNS) checkSignature(ctx context.Context, m *snsMessage) error {
 	if err != nil {
 		return refuse(ReasonSignature)
 	}
-	certificate, err := s.certificate(ctx, m.SigningCertURL)
+	certificate, err := s.certificate(ctx, m.SigningCertURL, m.TopicARN)
 	if err != nil {
 		return err
 	}
@@ -201,8 +207,9 @@ func (s *SNS) checkSignature(ctx context.Context, m *snsMessage) error {
 	return nil
 }
 
-// checkURL refuses a URL that is not on Amazon's SNS, or not on the stand-in if there is one.
-func (s *SNS) checkURL(text string) (*url.URL, error) {
+// checkURL refuses a URL that is not on Amazon's SNS in the region of the topic, or not on the
+// stand-in if there is one.
+func (s *SNS) checkURL(text, topic string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.User != nil || u.Opaque != "" || u.Fragment != "" {
 		return nil, refuse(ReasonCertificateURL)
@@ -214,7 +221,7 @@ func (s *SNS) checkURL(text string) (*url.URL, error) {
 		return u, nil
 	}
 	// A region of the topic's own, so that not every region's SNS can be the sender.
-	region := strings.Split(s.cfg.TopicARN, ":")[3]
+	region := strings.Split(topic, ":")[3]
 	if u.Scheme != "https" || u.Port() != "" || !snsHost.MatchString(u.Host) || !strings.HasPrefix(u.Host, "sns."+region+".amazonaws.com") {
 		return nil, refuse(ReasonCertificateURL)
 	}
@@ -224,8 +231,8 @@ func (s *SNS) checkURL(text string) (*url.URL, error) {
 var certificatePath = regexp.MustCompile(`^/SimpleNotificationService-[0-9A-Za-z]+\.pem$`)
 
 // certificate returns the certificate at the URL, from the cache if it was fetched before.
-func (s *SNS) certificate(ctx context.Context, address string) (*x509.Certificate, error) {
-	u, err := s.checkURL(address)
+func (s *SNS) certificate(ctx context.Context, address, topic string) (*x509.Certificate, error) {
+	u, err := s.checkURL(address, topic)
 	if err != nil {
 		return nil, err
 	}
@@ -277,14 +284,14 @@ func (s *SNS) get(ctx context.Context, address string) ([]byte, error) {
 	return body, nil
 }
 
-// confirm confirms the subscription of the configured topic, by the URL in the verified message.
+// confirm confirms the subscription of the message's topic, by the URL in the verified message.
 func (s *SNS) confirm(ctx context.Context, m *snsMessage) error {
-	u, err := s.checkURL(m.SubscribeURL)
+	u, err := s.checkURL(m.SubscribeURL, m.TopicARN)
 	if err != nil {
 		return err
 	}
 	q := u.Query()
-	if q.Get("Action") != "ConfirmSubscription" || q.Get("TopicArn") != s.cfg.TopicARN {
+	if q.Get("Action") != "ConfirmSubscription" || q.Get("TopicArn") != m.TopicARN {
 		return refuse(ReasonTopic)
 	}
 	_, err = s.get(ctx, u.String())
