@@ -3,6 +3,8 @@ package operator_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -63,4 +65,18 @@ func TestCheckRules_ReturnsTheNumberOfRulesOrErrorsWithTheirLines(t *testing.T) 
 	require.Positive(t, n)
 	_, err = operator.CheckRules(care.BuiltinChannels, nil, operator.SourceFile{Name: "rules.yaml", Source: []byte("rules:\n  - name: x\n    on: ehr.unheard_of\n")}, nil)
 	require.ErrorContains(t, err, "rules.yaml:")
+}
+
+// The rules of the page are a whole rule file.
+func TestCheckRules_AcceptsTheExampleOfTheGuide(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/notifications.md")
+	require.NoError(t, err)
+	_, example, ok := strings.Cut(string(page), "```yaml\nrules:\n")
+	require.True(t, ok)
+	example, _, ok = strings.Cut(example, "```")
+	require.True(t, ok)
+	n, err := operator.CheckRules(care.BuiltinChannels, nil, operator.SourceFile{Name: "rules.yaml", Source: []byte("rules:\n" + example)}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
 }
