@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"fhirimport/money":      {"clinic/billing", "fhirimport/fhir"},
 	"fhirimport/people":     {"care", "fhirimport/fhir"},
 	"fhirimport/mapping":    {"care", "clinic/*", "fhirimport/fhir", "fhirimport/dosage", "fhirimport/meaning", "fhirimport/money", "fhirimport/people"},
-	"rule":                  {"care", "event", "textdiff"},
+	"rule":                  {"care", "event", "textdiff", "yamlnode"},
 	"textdiff":              {},
 	"versionset":            {"care", "event", "outbox", "postgres"},
 	"templateset":           {"care", "event", "notify/smstext", "notify/template", "outbox", "postgres", "rule", "textdiff", "versionset"},

@@ -8,6 +8,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"carewire/internal/textdiff"
+	"carewire/internal/yamlnode"
 )
 
 // Comparison describes the differences between two rule sets.
@@ -67,13 +68,13 @@ func written(name string, src []byte) (set writtenSet, err error) {
 		}
 	}()
 	set.rules = map[string]any{}
-	r := &reader{}
-	root, ok := r.parse(src).(ast.MapNode)
+	r := newReader()
+	root, ok := r.yaml.Parse(src).(ast.MapNode)
 	if !ok {
 		return set, unreadable
 	}
 	for it := root.MapRange(); it.Next(); {
-		if keyOf(it.Key()) != "rules" {
+		if yamlnode.Key(it.Key()) != "rules" {
 			continue
 		}
 		for i, node := range r.list(it.Value(), "rules") {

@@ -1,19 +1,19 @@
 package rule
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"carewire/internal/yamlnode"
+
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // maxSource is the largest rule set that is read, in bytes; the default one has 2,000.
 const maxSource = 256 << 10
+
+// maxEntries is above what a source of maxSource can list, which bounds the lists.
+const maxEntries = maxSource
 
 // Known holds the names that a set is checked against, in addition to the event catalog.
 type Known struct {
@@ -34,7 +34,7 @@ func Parse(src []byte, known Known) (*Set, error) { return load(src, known, fals
 func Load(src []byte, known Known) (*Set, error) { return load(src, known, true) }
 
 func load(src []byte, known Known, published bool) (*Set, error) {
-	r := &reader{}
+	r := newReader()
 	raws := r.set(src)
 	c := checker{reader: r, known: known, published: published, names: map[string]int{}}
 	set := c.check(raws)
@@ -82,9 +82,18 @@ type rawRecipient struct {
 // reader reads raw rules from YAML. It records an error for unknown fields and continues, to find
 // every mistake.
 type reader struct {
+	yaml yamlnode.Reader
 	errs Errors
 	rule string
 }
+
+func newReader() *reader {
+	r := &reader{}
+	r.yaml = yamlnode.Reader{MaxSource: maxSource, Empty: noRules, Fail: r.fail}
+	return r
+}
+
+const noRules = "begin with `rules:` and a list below it, or `rules: []` for none"
 
 func (r *reader) fail(line int, field, format string, args ...any) {
 	r.errs = append(r.errs, Error{Line: max(line, 1), Rule: r.rule, Field: field, Message: fmt.Sprintf(format, args...)})
@@ -92,7 +101,7 @@ func (r *reader) fail(line int, field, format string, args ...any) {
 
 // set reads the whole source.
 func (r *reader) set(src []byte) []*rawRule {
-	root := r.parse(src)
+	root := r.yaml.Parse(src)
 	if root == nil {
 		return nil
 	}
@@ -109,57 +118,13 @@ func (r *reader) set(src []byte) []*rawRule {
 		return true
 	}, "rules")
 	if !found && len(r.errs) == 0 {
-		r.fail(1, "rules", "is missing: begin with `rules:` and a list below it, or `rules: []` for none")
+		r.fail(1, "rules", "is missing: "+noRules)
 	}
 	return raws
 }
 
-// parse returns the source's only document. A source that makes the YAML parser panic is reported
-// as invalid YAML.
-func (r *reader) parse(src []byte) (root ast.Node) {
-	defer func() {
-		if recover() != nil {
-			r.fail(1, "", "invalid YAML")
-			root = nil
-		}
-	}()
-	if len(src) > maxSource {
-		r.fail(1, "", "the set has %d bytes; want at most %d", len(src), maxSource)
-		return nil
-	}
-	tokens := lexer.Tokenize(string(src))
-	if !r.bounded(tokens) {
-		return nil
-	}
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		if syntax, ok := errors.AsType[yaml.Error](err); ok && syntax.GetToken() != nil {
-			r.fail(syntax.GetToken().Position.Line, "", "invalid YAML: %s (quote a pattern that begins with *)", syntax.GetMessage())
-		} else {
-			r.fail(1, "", "invalid YAML: %v", err)
-		}
-		return nil
-	}
-	var docs []ast.Node
-	for _, d := range file.Docs {
-		if d.Body != nil {
-			docs = append(docs, d.Body)
-		}
-	}
-	switch len(docs) {
-	case 0:
-		r.fail(1, "rules", "is missing: begin with `rules:` and a list below it, or `rules: []` for none")
-		return nil
-	case 1:
-		return docs[0]
-	default:
-		r.fail(line(docs[1]), "", "second document; put all rules into the first")
-		return nil
-	}
-}
-
 func (r *reader) readRule(i int, node ast.Node) *rawRule {
-	raw := &rawRule{label: label(i, node), line: line(node)}
+	raw := &rawRule{label: label(i, node), line: yamlnode.Line(node)}
 	r.rule = raw.label
 	defer func() { r.rule = "" }()
 	r.each(node, "", func(key string, value ast.Node) bool {
@@ -188,11 +153,11 @@ func (r *reader) readRule(i int, node ast.Node) *rawRule {
 		case "template":
 			raw.template = r.text(value, key)
 		case "imported":
-			raw.imported = r.boolean(value, key)
+			raw.imported = r.yaml.Bool(value, key)
 		case "unverified":
-			raw.unverified = r.boolean(value, key)
+			raw.unverified = r.yaml.Bool(value, key)
 		case "schedule", "digest", "escalate":
-			r.fail(line(value), key, "is not supported yet; remove it")
+			r.fail(yamlnode.Line(value), key, "is not supported yet; remove it")
 		default:
 			return false
 		}
@@ -206,7 +171,7 @@ func (r *reader) readRule(i int, node ast.Node) *rawRule {
 func label(i int, node ast.Node) string {
 	if m, ok := node.(ast.MapNode); ok {
 		for it := m.MapRange(); it.Next(); {
-			if s, ok := it.Value().(*ast.StringNode); ok && keyOf(it.Key()) == "name" && nameForm.MatchString(s.Value) {
+			if s, ok := it.Value().(*ast.StringNode); ok && yamlnode.Key(it.Key()) == "name" && nameForm.MatchString(s.Value) {
 				return s.Value
 			}
 		}
@@ -215,7 +180,7 @@ func label(i int, node ast.Node) string {
 }
 
 func (r *reader) recipient(i int, node ast.Node) rawRecipient {
-	raw := rawRecipient{field: fmt.Sprintf("recipients[%d]", i), line: line(node)}
+	raw := rawRecipient{field: fmt.Sprintf("recipients[%d]", i), line: yamlnode.Line(node)}
 	r.each(node, raw.field, func(key string, value ast.Node) bool {
 		raw.has = append(raw.has, key)
 		switch key {
@@ -225,13 +190,13 @@ func (r *reader) recipient(i int, node ast.Node) rawRecipient {
 			raw.roles = r.texts(value, raw.field+".role")
 		case "careTeam":
 			if _, ok := value.(*ast.BoolNode); ok {
-				r.fail(line(value), raw.field+".careTeam", "want a list of roles, such as careTeam: [doctor, nurse]")
+				r.fail(yamlnode.Line(value), raw.field+".careTeam", "want a list of roles, such as careTeam: [doctor, nurse]")
 				return true
 			}
 			raw.team = r.texts(value, raw.field+".careTeam")
 		case "actor":
-			if raw.actor = r.boolean(value, raw.field+".actor"); !raw.actor {
-				r.fail(line(value), raw.field+".actor", "want true; remove it otherwise")
+			if raw.actor = r.yaml.Bool(value, raw.field+".actor"); !raw.actor {
+				r.fail(yamlnode.Line(value), raw.field+".actor", "want true; remove it otherwise")
 			}
 		case "unless":
 			raw.unless = r.text(value, raw.field+".unless")
@@ -246,42 +211,20 @@ func (r *reader) recipient(i int, node ast.Node) rawRecipient {
 // each calls fn for every key of a mapping. fn reports whether it knows the key; known are the keys
 // for the error message.
 func (r *reader) each(node ast.Node, field string, fn func(key string, value ast.Node) bool, known ...string) {
-	m, ok := node.(ast.MapNode)
-	if !ok {
-		r.fail(line(node), field, "want fields, got %s; use one or more of %s", kind(node), strings.Join(known, ", "))
-		return
-	}
-	var seen []string
-	for it := m.MapRange(); it.Next(); {
-		key := keyOf(it.Key())
-		at := strings.TrimPrefix(field+"."+key, ".")
-		if slices.Contains(seen, key) {
-			r.fail(line(it.Key()), at, "duplicate field")
-			continue
-		}
-		seen = append(seen, key)
-		if !fn(key, it.Value()) {
-			r.fail(line(it.Key()), at, "unknown field; want one of %s", strings.Join(known, ", "))
-		}
-	}
+	r.yaml.Each(node, field, func(key string, _ int, value ast.Node) bool { return fn(key, value) }, known...)
 }
 
+// list returns the entries of the list of rules, which may be empty.
 func (r *reader) list(node ast.Node, field string) []ast.Node {
-	s, ok := node.(*ast.SequenceNode)
-	if !ok {
-		r.fail(line(node), field, "want a list, got %s", kind(node))
+	if s, ok := node.(*ast.SequenceNode); ok && len(s.Values) == 0 {
 		return nil
 	}
-	return s.Values
+	return r.filled(node, field)
 }
 
 // filled returns the entries of a list, and records an error for an empty one.
 func (r *reader) filled(node ast.Node, field string) []ast.Node {
-	values := r.list(node, field)
-	if s, ok := node.(*ast.SequenceNode); ok && len(s.Values) == 0 {
-		r.fail(line(node), field, "empty list; want at least one entry")
-	}
-	return values
+	return r.yaml.List(node, field, maxEntries)
 }
 
 func (r *reader) texts(node ast.Node, field string) []text {
@@ -295,66 +238,9 @@ func (r *reader) texts(node ast.Node, field string) []text {
 }
 
 func (r *reader) text(node ast.Node, field string) text {
-	var value string
-	switch n := node.(type) {
-	case *ast.StringNode:
-		value = n.Value
-	case *ast.LiteralNode:
-		value = n.Value.Value
-	default:
-		r.fail(line(node), field, "want text, got %s; quote it if it is meant as text", kind(node))
+	t := r.yaml.Text(node, field)
+	if t.Line == 0 {
 		return text{}
 	}
-	if value = strings.TrimSpace(value); value == "" {
-		r.fail(line(node), field, "empty; write a value or remove the field")
-		return text{}
-	}
-	return text{value: value, line: line(node)}
-}
-
-func (r *reader) boolean(node ast.Node, field string) bool {
-	b, ok := node.(*ast.BoolNode)
-	if !ok {
-		r.fail(line(node), field, "want true or false, got %s", kind(node))
-		return true
-	}
-	return b.Value
-}
-
-func keyOf(key ast.MapKeyNode) string {
-	if s, ok := key.(*ast.StringNode); ok {
-		return s.Value
-	}
-	return key.String()
-}
-
-func line(node ast.Node) int {
-	if m, ok := node.(*ast.MappingNode); ok && len(m.Values) > 0 && !m.IsFlowStyle {
-		return line(m.Values[0].Key) // The mapping's own token is its first colon.
-	}
-	if node == nil || node.GetToken() == nil {
-		return 1
-	}
-	return node.GetToken().Position.Line
-}
-
-func kind(node ast.Node) string {
-	switch node.(type) {
-	case nil, *ast.NullNode:
-		return "nothing"
-	case *ast.AliasNode, *ast.AnchorNode, *ast.MergeKeyNode:
-		return "an anchor or alias, which is not supported"
-	case *ast.TagNode:
-		return "a tag, which is not supported"
-	case ast.MapNode:
-		return "fields"
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.StringNode, *ast.LiteralNode:
-		return "text"
-	case *ast.IntegerNode, *ast.FloatNode:
-		return "a number"
-	default:
-		return "a " + node.Type().YAMLName()
-	}
+	return text{value: strings.TrimSpace(t.Value), line: yamlnode.Line(node)}
 }

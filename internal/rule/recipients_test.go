@@ -130,7 +130,7 @@ func TestParse_RefusesACareTeamThatNobodyCanBeOn(t *testing.T) {
 		"{careTeam: [receptionist]}":         "role receptionist is not on care teams",
 		"{careTeam: [patient]}":              "would notify every patient",
 		"{careTeam: [nurse, nurse]}":         "duplicate nurse",
-		"{careTeam: []}":                     "empty list",
+		"{careTeam: []}":                     "is empty",
 		"{careTeam: [nurse], role: [nurse]}": "more than one of",
 		"{unless: 'true'}":                   "careTeam: [doctor, nurse]",
 	} {

@@ -5,8 +5,8 @@ import (
 )
 
 // Bounds of a source, checked before parsing: the parser's time and memory grow with the square of
-// the nesting (20,000 brackets take 4.3 s and 600 MB) and of the number of keys. A rule has at most
-// 5 levels; a set of 256 KB some 35,000 tokens.
+// the nesting (20,000 brackets take 4.3 s and 600 MB) and of the number of keys. A rule set
+// has at most 5 levels, a template set 8; a set of 256 KB has some 35,000 tokens.
 const (
 	maxNesting = 20
 	maxTokens  = 40_000
@@ -55,7 +55,7 @@ func (r *Reader) bounded(tokens token.Tokens) bool {
 			}
 		}
 		if flow+len(columns) > maxNesting {
-			r.Fail(at, "", "nested deeper than %d levels; a rule needs 5", maxNesting)
+			r.Fail(at, "", "nested deeper than %d levels", maxNesting)
 			return false
 		}
 	}

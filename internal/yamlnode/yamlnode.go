@@ -17,6 +17,8 @@ import (
 // Reader reads a source of at most MaxSource bytes.
 type Reader struct {
 	MaxSource int
+	// Empty is the mistake of an empty source: how it begins.
+	Empty string
 	// Fail records a mistake. The line counts from 1; the field is a path such as "email.subject".
 	Fail func(line int, field, format string, args ...any)
 }
@@ -49,7 +51,7 @@ func (r *Reader) Parse(src []byte) (root ast.Node) {
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		if syntax, ok := errors.AsType[yaml.Error](err); ok && syntax.GetToken() != nil {
-			r.Fail(syntax.GetToken().Position.Line, "", "invalid YAML: %s (quote a text that begins with { or contains a colon)", syntax.GetMessage())
+			r.Fail(syntax.GetToken().Position.Line, "", "invalid YAML: %s (quote a text that begins with * or {, or contains a colon)", syntax.GetMessage())
 		} else {
 			r.Fail(1, "", "invalid YAML: %v", err)
 		}
@@ -63,7 +65,7 @@ func (r *Reader) Parse(src []byte) (root ast.Node) {
 	}
 	switch len(docs) {
 	case 0:
-		r.Fail(1, "", "the source is empty")
+		r.Fail(1, "", "the source is empty: %s", r.Empty)
 		return nil
 	case 1:
 		return docs[0]
@@ -83,7 +85,7 @@ func (r *Reader) Each(node ast.Node, field string, fn func(key string, line int,
 	}
 	seen := map[string]bool{}
 	for it := m.MapRange(); it.Next(); {
-		key := keyOf(it.Key())
+		key := Key(it.Key())
 		at := strings.TrimPrefix(field+"."+key, ".")
 		if seen[key] {
 			r.Fail(Line(it.Key()), at, "duplicate field")
@@ -175,14 +177,15 @@ func Has(node ast.Node, keys ...string) bool {
 		return false
 	}
 	for it := m.MapRange(); it.Next(); {
-		if slices.Contains(keys, keyOf(it.Key())) {
+		if slices.Contains(keys, Key(it.Key())) {
 			return true
 		}
 	}
 	return false
 }
 
-func keyOf(key ast.MapKeyNode) string {
+// Key returns the name of a key.
+func Key(key ast.MapKeyNode) string {
 	if s, ok := key.(*ast.StringNode); ok {
 		return s.Value
 	}

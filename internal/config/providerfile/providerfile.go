@@ -87,7 +87,7 @@ func (f *file) fail(line int, field, format string, args ...any) {
 // and remedy, by line. Each is an *Error.
 func Parse(src []byte) (map[string][]Provider, error) {
 	f := &file{}
-	f.reader = &yamlnode.Reader{MaxSource: MaxSize, Fail: f.fail}
+	f.reader = &yamlnode.Reader{MaxSource: MaxSize, Empty: "begin with a channel such as `email:` and a list of providers below it", Fail: f.fail}
 	all := map[string][]Provider{}
 	if len(src) > MaxSize {
 		f.fail(1, "", "the file has %d bytes; want at most %d", len(src), MaxSize)

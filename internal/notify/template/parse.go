@@ -49,7 +49,7 @@ func Parse(src []byte, options Options) (*Set, error) {
 		options.Channels = care.BuiltinChannels
 	}
 	c := &compiler{options: options, locales: map[string]*localeInfo{}, words: map[string]map[string]string{}}
-	c.reader = &yamlnode.Reader{MaxSource: maxSource, Fail: c.fail}
+	c.reader = &yamlnode.Reader{MaxSource: maxSource, Empty: "begin with `templates:` and a template below it", Fail: c.fail}
 	c.set = &Set{channels: options.Channels, byName: map[string]*message{}, fallback: "en"}
 	if root := c.reader.Parse(src); root != nil {
 		c.readSet(root)
