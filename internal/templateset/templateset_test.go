@@ -319,10 +319,10 @@ func TestRules_NameOnlyChannelsForWhichTheTemplateHasTexts(t *testing.T) {
 			_, err := rule.Parse([]byte(src), rule.Known{Channels: care.BuiltinChannels.Names(), Template: set.Has})
 			return err
 		}
-		for _, channel := range strings.Split(c.good, ", ") {
+		for channel := range strings.SplitSeq(c.good, ", ") {
 			require.NoError(t, load(channel, false), "%s: %s", section, channel)
 		}
-		for _, channel := range strings.Split(c.bad, ", ") {
+		for channel := range strings.SplitSeq(c.bad, ", ") {
 			want := `line 5: rule told: template: no template "note" for the channel ` + channel
 			require.ErrorContains(t, load(channel, false), want, section)
 			if channel != care.ChannelInApp {

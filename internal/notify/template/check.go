@@ -40,12 +40,12 @@ func (c *compiler) check() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.set.byName)) {
 		c.template = name
-		c.checkTemplate(name, c.set.byName[name], views)
+		c.checkTemplate(c.set.byName[name], views)
 	}
 	c.template = ""
 }
 
-func (c *compiler) checkTemplate(name string, m *message, views []*view) {
+func (c *compiler) checkTemplate(m *message, views []*view) {
 	errs := len(c.errs)
 	for _, e := range m.email.values {
 		c.each(e.subject, views, longest(maxSubject))
@@ -68,7 +68,7 @@ func (c *compiler) checkTemplate(name string, m *message, views []*view) {
 		}
 	}
 	if len(c.errs) == errs {
-		c.checkPages(name, m)
+		c.checkPages(m)
 	}
 }
 
@@ -100,7 +100,7 @@ func (c *compiler) each(t *text, views []*view, mistake func(string) string) {
 		}
 		seen[key] = true
 		s, err := t.render(v)
-		message := ""
+		var message string
 		switch {
 		case err != nil:
 			message = executionError(err)
@@ -201,7 +201,7 @@ func sampleViews() []*view {
 }
 
 // checkPages checks the HTML of the template's emails.
-func (c *compiler) checkPages(name string, m *message) {
+func (c *compiler) checkPages(m *message) {
 	for i, locale := range m.email.locales {
 		e := m.email.values[i]
 		data := DataFor(event.Catalog[0].Type, "normal", sampleLink, sampleName)
