@@ -28,6 +28,9 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 	}
 	bill := func(typ string) event.Event {
 		data := event.Billing{InvoiceID: newID(), UserID: patient, ClinicID: b.clinic, Status: "open"}
+		if typ == "billing.invoice_issued" {
+			return b.at(event.New(cmd, typ, care.Ref{Kind: "invoice", ID: data.InvoiceID}, data.Due("2026-12-31")).About(cmd, patient, &b.clinic))
+		}
 		return b.at(event.New(cmd, typ, care.Ref{Kind: "invoice", ID: data.InvoiceID}, data).About(cmd, patient, &b.clinic))
 	}
 	both := func(name, priority, rule string) []string {

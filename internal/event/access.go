@@ -19,7 +19,7 @@ func (d *Declaration) ReadAction() care.Action {
 		return care.AppointmentRead
 	case DoctorHours:
 		return care.AvailabilityRead
-	case Billing:
+	case Billing, BillingDue:
 		return care.InvoiceRead
 	case ChatMessage, ChatParticipant, ChatUnread:
 		return care.ConversationRead

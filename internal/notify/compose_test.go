@@ -41,6 +41,20 @@ func TestWorker_NamesAnAppointmentsTimeInTheClinicsZoneAndThePersonsLanguage(t *
 	require.Contains(t, m.HTML, "lun 3 de marzo, 14:30 (Europe/Berlin)")
 }
 
+func TestWorker_NamesTheDayOnWhichAnInvoiceIsDue(t *testing.T) {
+	t.Parallel()
+	recorder := &notifytest.Recorder{}
+	b := setup(t, map[string]notify.Notifier{notify.Email: recorder})
+	b.exec(`UPDATE clinics SET time_zone = 'Pacific/Auckland' WHERE id = $1`, b.clinic)
+	b.exec(`UPDATE users SET locale = 'de-CH', time_zone = 'America/Los_Angeles' WHERE id = $1`, b.user)
+	id := b.plan(plan{channel: notify.Email})
+	b.about(id, "billing.invoice_issued", "billing", `{"dueOn": "2026-04-30", "status": "issued"}`)
+	b.start()
+	b.enqueue(id)
+	b.await(id, "sent")
+	require.Contains(t, recorder.Messages()[0].Text, "Fällig: Do., 30. April 2026.", "a day has no zone")
+}
+
 func TestWorker_SendsAMessageAboutAnEventThatIsNoLongerStored(t *testing.T) {
 	t.Parallel()
 	recorder := &notifytest.Recorder{}

@@ -57,7 +57,7 @@ func TestResolve_TellsNobodyOfWhatTheyMayNotRead(t *testing.T) {
 		{about("ehr.lab_report.created", draft), []string{"dora", "dan", "nina"}},
 		{about("ehr.lab_report.critical", final), []string{"dora", "dan", "nina"}},
 		{about("appointment.booked", event.Appointment{UserID: pat.ID}), []string{"pat", "dora", "dan", "nina", "noel", "rita", "adam"}},
-		{about("billing.invoice_issued", event.Billing{UserID: pat.ID}), []string{"pat", "rita", "adam"}},
+		{about("billing.invoice_issued", event.BillingDue{UserID: pat.ID}), []string{"pat", "rita", "adam"}},
 		{about("billing.invoice_drafted", event.Billing{UserID: pat.ID}), []string{"rita", "adam"}},
 		{about("chat.message_created", event.ChatMessage{UserID: pat.ID}), []string{"pat"}},
 		{about("user.updated", event.User{UserID: pat.ID}), []string{"pat", "dora", "dan", "nina", "noel", "rita", "adam"}},

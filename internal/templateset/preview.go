@@ -14,7 +14,6 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
-	"carewire/internal/notify/smstext"
 	"carewire/internal/notify/template"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -214,8 +213,7 @@ func (s *Sets) message(channel string, c template.Content) PreviewMessage {
 		m.Actions = append(m.Actions, PreviewAction{Label: a.Label, Link: a.Link})
 	}
 	if kind, _ := s.options.Channels.Lookup(channel); kind.Format == care.FormatSMS {
-		count, encoding := smstext.Segments(c.Text)
-		m.Segments, m.Encoding = count, string(encoding)
+		m.Segments, m.Encoding = c.Segments()
 	}
 	if a := c.Approved; a != nil {
 		m.Approved = &PreviewApproved{Name: a.Name, Language: a.Language, Variables: append([]string{}, a.Variables...), Button: a.Button}

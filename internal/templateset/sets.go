@@ -13,11 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/care"
 	"carewire/internal/notify/template"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/versionset"
@@ -140,6 +142,27 @@ type Source struct {
 // TemplateSet returns the set of a version, as Sets.Load does.
 func (s Source) TemplateSet(ctx context.Context, version int32) (*template.Set, error) {
 	return s.Sets.Load(ctx, s.Pool, version)
+}
+
+// ActionPath returns the path of a button of a delivery's message, which counts from 1, such as
+// "/appointments"; empty if it opens the message. The error for an unknown delivery is care.NotFound.
+func (s *Sets) ActionPath(ctx context.Context, writer *outbox.Writer, delivery uuid.UUID, button int) (string, error) {
+	var row db.DeliveryTemplateRow
+	err := writer.Read(ctx, care.SystemActor("link"), func(tx pgx.Tx) (err error) {
+		row, err = db.New(tx).DeliveryTemplate(ctx, delivery)
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", care.Errorf(care.NotFound, "no such message")
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the delivery's template: %w", postgres.Translate(err))
+	}
+	set, err := s.Load(ctx, writer.Pool(), row.TemplateVersion)
+	if err != nil {
+		return "", err
+	}
+	return set.ActionPath(row.Template, button), nil
 }
 
 // channels returns the names of the channels, in their order.

@@ -295,9 +295,9 @@ func TestPreview_HasTheValuesOfTheEvent(t *testing.T) {
 	require.Equal(t, 2, stored["sms"].Segments)
 	require.Equal(t, "GSM-7", stored["sms"].Encoding)
 	example := preview(templateset.TemplatePreviewRequest{Type: "appointment.booked"})
-	require.Contains(t, example["email"].Text, "It begins on Mon 16 March, 10:00 (Europe/Berlin).")
+	require.Contains(t, example["email"].Text, "Time: Mon 16 March, 10:00 (Europe/Berlin).")
 	there := preview(templateset.TemplatePreviewRequest{Type: "appointment.booked", ClinicID: clinic})
-	require.Contains(t, there["email"].Text, "It begins on Mon 16 March, 05:00 (America/New_York).")
+	require.Contains(t, there["email"].Text, "Time: Mon 16 March, 05:00 (America/New_York).")
 }
 
 func TestRules_NameOnlyChannelsForWhichTheTemplateHasTexts(t *testing.T) {

@@ -95,3 +95,9 @@ SELECT
 FROM clinics AS c
 LEFT JOIN clinic_brands AS b ON b.clinic_id = c.id
 WHERE c.id = @clinic_id;
+
+-- name: DeliveryTemplate :one
+-- Returns the template of a delivery and the version that it is rendered from. No row for an unknown delivery.
+SELECT template, template_version
+FROM deliveries
+WHERE id = @id;

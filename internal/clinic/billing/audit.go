@@ -1,6 +1,8 @@
 package billing
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
@@ -47,10 +49,15 @@ type eventIDs struct{ payment, refund, creditNote *uuid.UUID }
 
 // invoiceEvent returns the event of a write to the invoice, at the row's version.
 func invoiceEvent(cmd care.Command, typ string, row db.Invoice, made eventIDs) event.Event {
-	return event.New(cmd, "billing."+typ, ref(row.ID), event.Billing{
+	data := event.Billing{
 		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: made.payment, RefundID: made.refund,
 		CreditNoteID: made.creditNote, Status: row.Status,
-	}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+	}
+	if typ == "invoice_issued" || typ == "invoice_overdue" {
+		due := data.Due(row.DueOn.Time.Format(time.DateOnly))
+		return event.New(cmd, "billing."+typ, ref(row.ID), due).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+	}
+	return event.New(cmd, "billing."+typ, ref(row.ID), data).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 }
 
 // shown returns the entry of a row in the event that audits a list.

@@ -28,7 +28,7 @@ func TestIssue_CommitsInvoiceAndEventTogether(t *testing.T) {
 	require.Equal(t, "receptionist", e.ActorRole)
 	require.Equal(t, &b.patient.UserID, e.Person)
 	require.Equal(t, &b.here, e.Clinic)
-	require.Equal(t, map[string]any{"invoiceId": i.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "status": "issued"}, e.Data, "and no amounts")
+	require.Equal(t, map[string]any{"invoiceId": i.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "status": "issued", "dueOn": "2026-04-30"}, e.Data, "and no amounts")
 	require.Equal(t, i, b.get(t, i.ID))
 
 	// The outbox refuses every row.

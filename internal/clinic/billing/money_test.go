@@ -95,7 +95,7 @@ func TestMoney_IsNeverAFloat(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[billing.Invoice](), reflect.TypeFor[billing.Page](), reflect.TypeFor[billing.Payment](), reflect.TypeFor[billing.Refund](),
 		reflect.TypeFor[billing.NewInvoice](), reflect.TypeFor[billing.NewPayment](), reflect.TypeFor[billing.NewRefund](),
-		reflect.TypeFor[event.Billing](), reflect.TypeFor[db.Invoice](), reflect.TypeFor[db.InvoiceLine](), reflect.TypeFor[db.Payment](), reflect.TypeFor[db.Refund](),
+		reflect.TypeFor[event.Billing](), reflect.TypeFor[event.BillingDue](), reflect.TypeFor[db.Invoice](), reflect.TypeFor[db.InvoiceLine](), reflect.TypeFor[db.Payment](), reflect.TypeFor[db.Refund](),
 		reflect.TypeFor[db.InvoiceSettleParams](), reflect.TypeFor[db.InvoiceInsertParams](), reflect.TypeFor[db.InvoiceLineInsertParams](),
 		reflect.TypeFor[billing.NewCreditNote](), reflect.TypeFor[billing.Statement](), reflect.TypeFor[db.CreditNote](), reflect.TypeFor[db.CreditNoteLine](),
 		reflect.TypeFor[db.CreditNoteInsertParams](), reflect.TypeFor[db.StatementEntryListRow](),

@@ -99,6 +99,29 @@ func TestLink_LeadsToTheClinicsApp(t *testing.T) {
 	require.Equal(t, "https://app.example/open?p=notifications/"+id.String()+"?action=2", w.Header().Get("Location"))
 }
 
+func TestLink_OfAButtonLeadsToThePathInItsTemplate(t *testing.T) {
+	t.Parallel()
+	b, signer, _ := linked(t, "https://app.example/open?p={path}")
+	id := b.notify(patient, 1, "sent")
+	_, err := b.db.Owner.Exec(t.Context(), `INSERT INTO template_sets (version, source, checksum, published_by) VALUES (1, $1, '\x00', 'test')`, `frame: {greeting: Hello, or: or, footer: [bye]}
+templates:
+  note:
+    actions:
+      - {id: open, label: Open}
+      - {id: list, label: All appointments, path: /appointments}
+    push: {title: News, body: Sign in}
+`)
+	require.NoError(t, err)
+	var delivery uuid.UUID
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `UPDATE deliveries SET template = 'note', template_version = 1 RETURNING id`).Scan(&delivery))
+	for button, want := range map[int]string{
+		0: "notifications/" + id.String(), 1: "notifications/" + id.String() + "?action=1", 2: "appointments", 3: "notifications/" + id.String() + "?action=3",
+	} {
+		w := b.do("", http.MethodGet, strings.TrimPrefix(signer.Open(delivery, button), "http://carewire.test"), nil, browser...)
+		require.Equal(t, "https://app.example/open?p="+want, w.Header().Get("Location"), button)
+	}
+}
+
 func TestLink_ChangedUnknownOrExpiredIsAPage(t *testing.T) {
 	t.Parallel()
 	b, signer, now := linked(t, "")

@@ -1,11 +1,13 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"html/template"
 	"net/http"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
@@ -55,15 +57,29 @@ func (p *pages) openLink(c *echo.Context) error {
 		return err
 	}
 	p.observe("open", nil)
-	path := "notifications/" + id.String()
-	if o.Action > 0 {
-		path += "?action=" + string(rune('0'+o.Action%10))
-	}
+	path := p.linkPath(r.Context(), id, o)
 	target := "/" + path
 	if p.cfg.AppLink != "" {
 		target = strings.ReplaceAll(p.cfg.AppLink, appLinkPath, path)
 	}
 	return c.Redirect(http.StatusFound, target)
+}
+
+// linkPath returns where a link leads in the clinic's app, without a slash at its beginning: to the
+// notification, or for a button to the path in its template. The app gets the number of a button whose
+// template is not available.
+func (p *pages) linkPath(ctx context.Context, notification uuid.UUID, o link.Opening) string {
+	message := "notifications/" + notification.String()
+	if o.Action == 0 {
+		return message
+	}
+	if p.cfg.Templates != nil && p.cfg.Writer != nil {
+		path, err := p.cfg.Templates.ActionPath(ctx, p.cfg.Writer, o.DeliveryID, o.Action)
+		if err == nil && path != "" {
+			return strings.TrimPrefix(path, "/")
+		}
+	}
+	return message + "?action=" + string(rune('0'+o.Action%10))
 }
 
 // scanners are parts of the user agents of programs that open links in messages to check or preview

@@ -177,7 +177,7 @@ func message(m notify.Message, d notify.Device) *messaging.Message {
 		},
 		APNS: &messaging.APNSConfig{
 			Headers: map[string]string{"apns-collapse-id": m.CollapseKey, "apns-priority": apnsPriority, "apns-expiration": expires},
-			Payload: &messaging.APNSPayload{Aps: aps(m.Platform)},
+			Payload: &messaging.APNSPayload{Aps: aps(m)},
 		},
 		Webpush: &messaging.WebpushConfig{
 			// The topic has at most 32 characters of base64url (RFC 8030, section 5.4): a UUID

@@ -6,7 +6,6 @@ import (
 	"firebase.google.com/go/v4/messaging"
 
 	"carewire/internal/notify"
-	"carewire/internal/notify/template"
 )
 
 // maxPayload is FCM's limit of a message's payload, in bytes. What counts is not documented for every
@@ -17,7 +16,8 @@ const maxPayload = 4096
 // aps returns the part of the message that iOS reads. It shows a message of the level critical also
 // while the device is muted, which needs an entitlement of the app.
 // https://developer.apple.com/documentation/usernotifications/generating-a-remote-notification
-func aps(p template.Platform) *messaging.Aps {
+func aps(m notify.Message) *messaging.Aps {
+	p := m.Platform
 	a := &messaging.Aps{Sound: "default", MutableContent: true, Category: p.APNSCategory, ThreadID: p.ThreadID}
 	if p.InterruptionLevel != "" {
 		a.CustomData = map[string]any{"interruption-level": p.InterruptionLevel}
@@ -32,7 +32,7 @@ func aps(p template.Platform) *messaging.Aps {
 // without them is better than none. The image goes first.
 func enrich(out *messaging.Message, m notify.Message) {
 	if len(m.Actions) > 0 {
-		addActions(out, m.Actions)
+		addActions(out, m)
 		if size(out) > maxPayload {
 			removeActions(out)
 		}
@@ -55,10 +55,10 @@ type button struct {
 // dataActions is the key of the buttons in the data of a message.
 const dataActions = "actions"
 
-func addActions(out *messaging.Message, actions []template.Action) {
-	all := make([]button, len(actions))
+func addActions(out *messaging.Message, m notify.Message) {
+	all := make([]button, len(m.Actions))
 	web := &messaging.WebpushNotification{}
-	for i, a := range actions {
+	for i, a := range m.Actions {
 		all[i] = button(a)
 		web.Actions = append(web.Actions, &messaging.WebpushNotificationAction{Action: a.ID, Title: a.Label})
 	}

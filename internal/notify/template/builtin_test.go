@@ -74,7 +74,7 @@ func show(t *testing.T, templates *template.Set, name, locale, typ string, withH
 	t.Helper()
 	data := template.DataFor(typ, "normal", sampleLink, "Demo Clinic")
 	data.Code = "204816"
-	data.AddEvent([]byte(`{"startsAt":"2025-03-03T13:30:00Z"}`), time.Date(2025, 2, 1, 8, 0, 0, 0, time.UTC), "Europe/Berlin", "Europe/Madrid")
+	data.AddEvent([]byte(`{"startsAt":"2025-03-03T13:30:00Z","dueOn":"2025-03-31"}`), time.Date(2025, 2, 1, 8, 0, 0, 0, time.UTC), "Europe/Berlin", "Europe/Madrid")
 	render := func(channel string) template.Content {
 		c, err := templates.Render(name, channel, locale, data)
 		require.NoError(t, err)

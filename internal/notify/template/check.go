@@ -153,7 +153,7 @@ func (v *view) key(uses map[string]bool) string {
 		return ""
 	}
 	var b strings.Builder
-	for _, one := range [...][2]string{{"EventType", v.EventType}, {"Thing", v.Thing}, {"Action", v.Action}, {"Priority", v.Priority}} {
+	for _, one := range [...][2]string{{"EventType", v.EventType}, {"Thing", v.Thing}, {"Action", v.Action}, {"Priority", v.Priority}, {"ReplyTo", v.ReplyTo}} {
 		if uses[one[0]] {
 			b.WriteString(one[1] + "\n")
 		}
@@ -177,6 +177,7 @@ func sampleViews() []*view {
 	at := time.Date(2026, time.September, 30, 12, 45, 0, 0, zone("America/Argentina/Buenos_Aires"))
 	full := func(d Data) *view {
 		d.Code, d.Time, d.StartsAt, d.DueOn, d.Count = "204816", &at, &at, &at, 2
+		d.Brand.ReplyTo = "reception@clinic.example"
 		return d.view()
 	}
 	for _, d := range event.Catalog {

@@ -1,11 +1,19 @@
 package template
 
+import "carewire/internal/notify/smstext"
+
 // Content is a rendered message: the parts of an email, those of a push message, or the Text of a
 // text message. A WhatsApp message has Approved, and Text for people who read it elsewhere.
 type Content struct {
 	Subject, Text, HTML string
 	Title, Body         string
 	Rich
+}
+
+// Segments returns the number of segments of the Text as an SMS, and its encoding: GSM-7 or UCS-2.
+func (c Content) Segments() (count int, encoding string) {
+	count, enc := smstext.Segments(c.Text)
+	return count, string(enc)
 }
 
 // Rich are the parts of a message beside its texts. Each channel uses those that it can show.

@@ -55,6 +55,7 @@ var Values = []Value{
 	{Name: "EventType", Doc: "the event's type, such as ehr.lab_report.created"},
 	{Name: "Link", Doc: "the URL of the message's notification, which asks to sign in"},
 	{Name: "Priority", Doc: "critical, high, normal or bulk"},
+	{Name: "ReplyTo", Doc: "the address for answers to emails of the clinic's brand; empty if nobody reads them"},
 	{Name: "StartsAt", Doc: "the begin of an appointment in the clinic's zone; only with {{if .StartsAt}}, {{date .StartsAt}} and {{day .StartsAt}}", date: true},
 	{Name: "Thing", Doc: "the kind of subject: lab report, appointment, invoice"},
 	{Name: "Time", Doc: "the time of the event in the person's zone; only with {{if .Time}}, {{date .Time}} and {{day .Time}}", date: true},
@@ -70,9 +71,9 @@ func valueOf(name string) (Value, bool) {
 
 // view has the Values: templates are executed with it, so that nothing else is in their reach.
 type view struct {
-	EventType, Thing, Action, Link, Code, Priority, AppName string
-	Count                                                   int
-	Time, StartsAt, DueOn                                   *moment
+	EventType, Thing, Action, Link, Code, Priority, AppName, ReplyTo string
+	Count                                                            int
+	Time, StartsAt, DueOn                                            *moment
 }
 
 // moment is a time as a message shows it.
@@ -93,7 +94,7 @@ func (d *Data) moment(t *time.Time) *moment {
 func (d *Data) view() *view {
 	return &view{
 		EventType: d.EventType, Thing: d.Thing, Action: d.Action, Link: d.Link, Code: d.Code, Priority: d.Priority,
-		AppName: d.AppName, Count: max(d.Count, 1), Time: d.moment(d.Time), StartsAt: d.moment(d.StartsAt), DueOn: d.moment(d.DueOn),
+		AppName: d.AppName, ReplyTo: d.Brand.ReplyTo, Count: max(d.Count, 1), Time: d.moment(d.Time), StartsAt: d.moment(d.StartsAt), DueOn: d.moment(d.DueOn),
 	}
 }
 

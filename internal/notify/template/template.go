@@ -184,6 +184,16 @@ func (m *message) buttons(locale string, data *Data) []Action {
 	return all
 }
 
+// ActionPath returns the path of the template's button, which counts from 1, such as "/appointments";
+// empty if the template or the button is unknown, or the button opens the message.
+func (s *Set) ActionPath(name string, button int) string {
+	m := s.byName[name]
+	if m == nil || button < 1 || button > len(m.actions) {
+		return ""
+	}
+	return m.actions[button-1].path
+}
+
 // actionLink returns the URL of a button, which counts from 1: that of the message if the button has
 // no path.
 func (d *Data) actionLink(button int, path string) string {

@@ -12,6 +12,25 @@ import (
 	"github.com/google/uuid"
 )
 
+const DeliveryTemplate = `-- name: DeliveryTemplate :one
+SELECT template, template_version
+FROM deliveries
+WHERE id = $1
+`
+
+type DeliveryTemplateRow struct {
+	Template        string
+	TemplateVersion int32
+}
+
+// Returns the template of a delivery and the version that it is rendered from. No row for an unknown delivery.
+func (q *Queries) DeliveryTemplate(ctx context.Context, id uuid.UUID) (DeliveryTemplateRow, error) {
+	row := q.db.QueryRow(ctx, DeliveryTemplate, id)
+	var i DeliveryTemplateRow
+	err := row.Scan(&i.Template, &i.TemplateVersion)
+	return i, err
+}
+
 const TemplatePreviewClinic = `-- name: TemplatePreviewClinic :one
 SELECT
     c.time_zone,
