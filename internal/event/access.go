@@ -15,17 +15,19 @@ func (d *Declaration) ReadAction() care.Action {
 	switch d.Payload.(type) {
 	case Record:
 		return care.RecordRead
-	case Appointment:
+	case Appointment, AppointmentReassignment, AppointmentReversal, AppointmentAttention:
 		return care.AppointmentRead
 	case DoctorHours:
 		return care.AvailabilityRead
+	case DoctorAbsence:
+		return care.AbsenceRead
 	case Billing, BillingDue:
 		return care.InvoiceRead
 	case ChatMessage, ChatParticipant, ChatUnread:
 		return care.ConversationRead
 	case CareTeam:
 		return care.CareTeamRead
-	case User, Merge, SignIn, Membership, InvitationOf, Contact:
+	case User, Merge, SignIn, Membership, InvitationOf, Contact, AddressSuppression:
 		return care.UserRead
 	case Verification, Device:
 		return care.SelfManage

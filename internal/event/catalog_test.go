@@ -107,6 +107,15 @@ func TestCatalog_HidesTypesFromRulesThatCouldLoop(t *testing.T) {
 	}
 }
 
+func TestCatalog_EveryTypeOfARuleHasAnActionThatReadsItsSubject(t *testing.T) {
+	t.Parallel()
+	for _, d := range Catalog {
+		if d.RuleVisible && !d.External() {
+			require.NotEmpty(t, d.ReadAction(), "%s: recipients would not be checked", d.Type)
+		}
+	}
+}
+
 func TestCatalog_PayloadsHoldIdsTypesCodesAndTimesOnly(t *testing.T) {
 	t.Parallel()
 	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|fromStatus|override|kind|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|released|critical|held|action|urgency|follower|position|filters|count|method|subject|unread|unseen|category|enabled|source)$`)

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"carewire/internal/yamlnode"
-
 	"github.com/goccy/go-yaml/ast"
+
+	"carewire/internal/yamlnode"
 )
 
 // maxSource is the largest rule set that is read, in bytes; the default one has 2,000.

@@ -233,8 +233,12 @@ func (r *renderer) lines(ts []*text) []string {
 }
 
 // text returns the text of a text message, with the link behind it, and its locale. Without a section
-// sms it is the body of the section push.
+// sms it is the body of the section push. A message with a code has no link: the code is entered
+// where it was asked for.
 func (r *renderer) text(m *message, locale, link string) (string, string) {
+	if r.view.Code != "" {
+		link = ""
+	}
 	if !m.sms.empty() {
 		t, used := m.sms.find(locale)
 		return joined(r.line(t), link), used
