@@ -126,7 +126,7 @@ var vendors = map[string][]string{
 	"github.com/prometheus/":            {"app", "httpapi"},
 	"github.com/oapi-codegen/runtime":   {"e2e/apiclient"},
 	"github.com/yuin/goldmark":          {"apidoc"},
-	"github.com/hashicorp/golang-lru":   {"auth", "httpapi", "httpapi/limit"},
+	"github.com/hashicorp/golang-lru":   {"auth", "httpapi", "httpapi/limit", "notify/template"},
 	"pgregory.net/rapid":                {"modeltest"},
 }
 

@@ -21,7 +21,7 @@ func BenchmarkDefault(b *testing.B) {
 func BenchmarkRender(b *testing.B) {
 	templates, err := template.Default()
 	require.NoError(b, err)
-	data := template.DataFor("ehr.lab_report.created", "normal", "https://clinic.example/notifications/1", "Demo Clinic")
+	data := template.DataFor("ehr.lab_report.created", "normal", "https://clinic.example/l/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRW", "Demo Clinic")
 	for _, channel := range care.BuiltinChannels.Names() {
 		b.Run(channel, func(b *testing.B) {
 			for b.Loop() {

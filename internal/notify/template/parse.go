@@ -50,7 +50,7 @@ func Parse(src []byte, options Options) (*Set, error) {
 	}
 	c := &compiler{options: options, locales: map[string]*localeInfo{}, words: map[string]map[string]string{}}
 	c.reader = &yamlnode.Reader{MaxSource: maxSource, Empty: "begin with `templates:` and a template below it", Fail: c.fail}
-	c.set = &Set{channels: options.Channels, byName: map[string]*message{}, fallback: "en"}
+	c.set = &Set{channels: options.Channels, byName: map[string]*message{}, fallback: "en", cache: newCache()}
 	if root := c.reader.Parse(src); root != nil {
 		c.readSet(root)
 	}
@@ -71,6 +71,7 @@ type compiler struct {
 	locales  map[string]*localeInfo
 	words    map[string]map[string]string
 	template string // The template that is read.
+	dated    bool   // Whether a text that was read has a time.
 	errs     Errors
 }
 
@@ -109,7 +110,7 @@ func (c *compiler) readSet(root ast.Node) {
 		c.fail(1, "templates", "is missing: begin with `templates:` and a template below it")
 		return
 	}
-	count := 0
+	count, framesDated := 0, c.dated
 	c.reader.Each(n, "templates", func(name string, line int, value ast.Node) bool {
 		if count++; count > maxTemplates {
 			c.fail(line, "templates", "more than %d templates", maxTemplates)
@@ -118,9 +119,10 @@ func (c *compiler) readSet(root ast.Node) {
 		if !templateName.MatchString(name) {
 			c.fail(line, "templates", "invalid name %q; want lower-case letters, digits and _, and a letter first", name)
 		}
-		c.template = name
-		c.set.byName[name] = c.readTemplate(line, value)
-		c.template = ""
+		c.template, c.dated = name, framesDated
+		m := c.readTemplate(line, value)
+		m.dated = c.dated
+		c.set.byName[name], c.template = m, ""
 		return true
 	}, "the names of templates")
 	if count == 0 && len(c.errs) == 0 {

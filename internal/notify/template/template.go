@@ -17,13 +17,15 @@ import (
 	"carewire/internal/care"
 )
 
-// Set holds the texts of every message, by name, channel and locale. It is immutable.
+// Set holds the texts of every message, by name, channel and locale. It is immutable, and safe for
+// concurrent use.
 type Set struct {
 	channels care.Channels
 	byName   map[string]*message
 	frames   *localized[*frame]
 	// fallback is the default locale.
 	fallback string
+	cache    *cached
 }
 
 // message is one template.
@@ -37,6 +39,8 @@ type message struct {
 	actions     []*action
 	platform    Platform
 	smsSegments int
+	// dated reports that a text of the template, or of the frame, has a time.
+	dated bool
 }
 
 type emailSection struct {
@@ -140,6 +144,25 @@ func (s *Set) Render(name, channel, locale string, data Data) (Content, error) {
 	if !m.has(of.Format) {
 		return Content{}, fmt.Errorf("template %q has no section for the channel %s", name, channel)
 	}
+	key, own, ok := m.cacheKey(name, channel, locale, &data)
+	if !ok {
+		return s.render(m, of, name, locale, data)
+	}
+	c, ok := s.cache.Get(key)
+	if !ok {
+		var err error
+		if c, err = s.render(m, of, name, locale, key.withPlaceholders(data)); err != nil {
+			return Content{}, err
+		}
+		if c.size() <= maxRenderedSize {
+			s.cache.Add(key, c)
+		}
+	}
+	return c.fill(&own), nil
+}
+
+// render is Render without the cache.
+func (s *Set) render(m *message, of care.Channel, name, locale string, data Data) (Content, error) {
 	r := &renderer{view: data.view()}
 	var c Content
 	var used string // The locale of the section, which the rest of the message takes too.
@@ -161,7 +184,7 @@ func (s *Set) Render(name, channel, locale string, data Data) (Content, error) {
 		c.Text, used = r.text(m, locale, data.Link)
 	}
 	if r.err != nil {
-		return Content{}, fmt.Errorf("render template %s for %s: %w", name, channel, r.err)
+		return Content{}, fmt.Errorf("render template %s for %s: %w", name, of.Name, r.err)
 	}
 	c.Platform, c.Actions = m.platform, m.buttons(used, &data)
 	if m.image != nil {

@@ -87,6 +87,7 @@ func (c *compiler) compile(raw yamlnode.Text, field string, l *localeInfo) *text
 	if check.failed {
 		return nil
 	}
+	c.dated = c.dated || t.uses["Time"] || t.uses["StartsAt"] || t.uses["DueOn"]
 	return t
 }
 
