@@ -22,8 +22,8 @@ var guides = []struct{ file, about string }{
 	{"events.md", "events that your other systems append"},
 	{"socket.md", "live updates, for client developers"},
 	{"fhir.md", "data from other systems"},
+	{"notifications.md", "rules, templates, channels, providers, receipts"},
 	{"operating.md", "installation, settings, backup, alerts"},
-	{"notifications.md", "SMS, WhatsApp and verified numbers"},
 	{"performance.md", "measurements, and how to repeat them"},
 	{"extending.md", "a new record kind, event, rule, channel or listener"},
 }
