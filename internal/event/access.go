@@ -12,28 +12,12 @@ func (d *Declaration) ReadAction() care.Action {
 	if d.Type == "user.invited" { // The clinic must not learn who is known elsewhere.
 		return care.SelfManage
 	}
-	switch d.Payload.(type) {
-	case Record:
-		return care.RecordRead
-	case Appointment, AppointmentReassignment, AppointmentReversal, AppointmentAttention:
-		return care.AppointmentRead
-	case DoctorHours:
-		return care.AvailabilityRead
-	case DoctorAbsence:
-		return care.AbsenceRead
-	case Billing, BillingDue:
-		return care.InvoiceRead
-	case ChatMessage, ChatParticipant, ChatUnread:
-		return care.ConversationRead
-	case CareTeam:
-		return care.CareTeamRead
-	case User, Merge, SignIn, Membership, InvitationOf, Contact, AddressSuppression:
-		return care.UserRead
-	case Verification, Device:
-		return care.SelfManage
-	}
-	return ""
+	return d.Payload.readAction()
 }
+
+// noSubject is the read action of events whose subject nobody reads by the access table: those of
+// the system, which rules do not match, and those that other systems append.
+const noSubject care.Action = ""
 
 // Critical reports whether an event of the type must reach a clinician at once.
 func (d *Declaration) Critical() bool {

@@ -63,11 +63,11 @@ type VisitType struct {
 	Version     int64     `json:"version" doc:"The version that was written; 1 is the first." example:"1"`
 }
 
-func (AppointmentReversal) payload()     {}
-func (AppointmentReassignment) payload() {}
-func (AppointmentAttention) payload()    {}
-func (VisitType) payload()               {}
-func (DoctorAbsence) payload()           {}
+func (AppointmentReversal) readAction() care.Action     { return care.AppointmentRead }
+func (AppointmentReassignment) readAction() care.Action { return care.AppointmentRead }
+func (AppointmentAttention) readAction() care.Action    { return care.AppointmentRead }
+func (VisitType) readAction() care.Action               { return noSubject }
+func (DoctorAbsence) readAction() care.Action           { return care.AbsenceRead }
 
 // NeedsAttention returns the appointment.needs_attention event of an appointment. It does not
 // change the appointment and therefore has no version.

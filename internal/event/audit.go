@@ -1,6 +1,10 @@
 package event
 
-import "github.com/google/uuid"
+import (
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+)
 
 // RecordRead is the data of record.read: a record, its history or a list with it was shown. UserID
 // is the person that the record is about; the reader is the event's actor. Action is "read",
@@ -84,11 +88,11 @@ type Session struct {
 	Reason    string    `json:"reason" doc:"The reason: signed_out, expired, disabled or sign_in_unlinked." example:"signed_out"`
 }
 
-func (RecordRead) payload()     {}
-func (UserSearch) payload()     {}
-func (AccessDenied) payload()   {}
-func (AuditRead) payload()      {}
-func (ReceiptRefused) payload() {}
-func (SignedIn) payload()       {}
-func (SignInRefused) payload()  {}
-func (Session) payload()        {}
+func (RecordRead) readAction() care.Action     { return noSubject }
+func (UserSearch) readAction() care.Action     { return noSubject }
+func (AccessDenied) readAction() care.Action   { return noSubject }
+func (AuditRead) readAction() care.Action      { return noSubject }
+func (ReceiptRefused) readAction() care.Action { return noSubject }
+func (SignedIn) readAction() care.Action       { return noSubject }
+func (SignInRefused) readAction() care.Action  { return noSubject }
+func (Session) readAction() care.Action        { return noSubject }

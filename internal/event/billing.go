@@ -1,6 +1,10 @@
 package event
 
-import "github.com/google/uuid"
+import (
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+)
 
 // BillingDue is the data of billing.invoice_issued and billing.invoice_overdue: that of Billing, with
 // the day on which the invoice is due.
@@ -15,7 +19,7 @@ type BillingDue struct {
 	DueOn        string     `json:"dueOn,omitempty" doc:"The last day to pay, in the clinic's time zone." example:"2026-04-30"`
 }
 
-func (BillingDue) payload() {}
+func (BillingDue) readAction() care.Action { return care.InvoiceRead }
 
 // Due returns the data with the day on which the invoice is due.
 func (b Billing) Due(on string) BillingDue {

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"carewire/internal/care"
 )
 
 // conversation has every type that the room of a conversation shows to its participants; it is part
@@ -53,6 +55,6 @@ type ChatUnread struct {
 	ClinicID       uuid.UUID `json:"clinicId" doc:"The clinic."`
 }
 
-func (ChatMessage) payload()     {}
-func (ChatParticipant) payload() {}
-func (ChatUnread) payload()      {}
+func (ChatMessage) readAction() care.Action     { return care.ConversationRead }
+func (ChatParticipant) readAction() care.Action { return care.ConversationRead }
+func (ChatUnread) readAction() care.Action      { return care.ConversationRead }

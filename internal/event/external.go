@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"carewire/internal/care"
 )
 
 // external has every type that other systems may append; it is part of the Catalog. A new one is a
@@ -73,7 +75,7 @@ type Dispense struct {
 	DispensedAt    string    `json:"dispensedAt" format:"date-time" doc:"Time of the dispense." example:"2026-03-14T09:30:00Z"`
 }
 
-func (Reading) payload()          {}
-func (DeviceConnection) payload() {}
-func (LabOrder) payload()         {}
-func (Dispense) payload()         {}
+func (Reading) readAction() care.Action          { return noSubject }
+func (DeviceConnection) readAction() care.Action { return noSubject }
+func (LabOrder) readAction() care.Action         { return noSubject }
+func (Dispense) readAction() care.Action         { return noSubject }

@@ -1,11 +1,16 @@
 package event
 
-import "github.com/google/uuid"
+import (
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+)
 
 // Payload is the data of one type. userId is always the person that the event is about.
 type Payload interface {
 	// payload restricts payloads to this package, where the catalog lists each.
-	payload()
+	// readAction is the action of care.Access that reading the subject of an event with the data takes.
+	readAction() care.Action
 }
 
 // Record is the data of ehr.<kind>.created, released, updated, amended, retracted, critical and
@@ -250,31 +255,31 @@ type Redriven struct {
 	OutboxID int64     `json:"outboxId,omitempty" doc:"The id of the outbox row that the ledger rejected."`
 }
 
-func (Record) payload()             {}
-func (User) payload()               {}
-func (Merge) payload()              {}
-func (SignIn) payload()             {}
-func (Clinic) payload()             {}
-func (AccountsListed) payload()     {}
-func (Membership) payload()         {}
-func (CareTeam) payload()           {}
-func (Invitation) payload()         {}
-func (InvitationOf) payload()       {}
-func (Verification) payload()       {}
-func (Contact) payload()            {}
-func (Device) payload()             {}
-func (Appointment) payload()        {}
-func (DoctorHours) payload()        {}
-func (CriticalLimits) payload()     {}
-func (Billing) payload()            {}
-func (Notification) payload()       {}
-func (AddressSuppression) payload() {}
-func (Delivery) payload()           {}
-func (Inbox) payload()              {}
-func (Preference) payload()         {}
-func (ServiceAccount) payload()     {}
-func (ClinicSettings) payload()     {}
-func (RulesPublished) payload()     {}
-func (TemplatesPublished) payload() {}
-func (ClinicBrand) payload()        {}
-func (Redriven) payload()           {}
+func (Record) readAction() care.Action             { return care.RecordRead }
+func (User) readAction() care.Action               { return care.UserRead }
+func (Merge) readAction() care.Action              { return care.UserRead }
+func (SignIn) readAction() care.Action             { return care.UserRead }
+func (Clinic) readAction() care.Action             { return noSubject }
+func (AccountsListed) readAction() care.Action     { return noSubject }
+func (Membership) readAction() care.Action         { return care.UserRead }
+func (CareTeam) readAction() care.Action           { return care.CareTeamRead }
+func (Invitation) readAction() care.Action         { return noSubject }
+func (InvitationOf) readAction() care.Action       { return care.UserRead }
+func (Verification) readAction() care.Action       { return care.SelfManage }
+func (Contact) readAction() care.Action            { return care.UserRead }
+func (Device) readAction() care.Action             { return care.SelfManage }
+func (Appointment) readAction() care.Action        { return care.AppointmentRead }
+func (DoctorHours) readAction() care.Action        { return care.AvailabilityRead }
+func (CriticalLimits) readAction() care.Action     { return noSubject }
+func (Billing) readAction() care.Action            { return care.InvoiceRead }
+func (Notification) readAction() care.Action       { return noSubject }
+func (AddressSuppression) readAction() care.Action { return care.UserRead }
+func (Delivery) readAction() care.Action           { return noSubject }
+func (Inbox) readAction() care.Action              { return noSubject }
+func (Preference) readAction() care.Action         { return noSubject }
+func (ServiceAccount) readAction() care.Action     { return noSubject }
+func (ClinicSettings) readAction() care.Action     { return noSubject }
+func (RulesPublished) readAction() care.Action     { return noSubject }
+func (TemplatesPublished) readAction() care.Action { return noSubject }
+func (ClinicBrand) readAction() care.Action        { return noSubject }
+func (Redriven) readAction() care.Action           { return noSubject }

@@ -256,18 +256,22 @@ func (r *renderer) lines(ts []*text) []string {
 }
 
 // text returns the text of a text message, with the link behind it, and its locale. Without a section
-// sms it is the body of the section push. A message with a code has no link: the code is entered
-// where it was asked for.
+// sms it is the body of the section push. A text with a code has no link: the code is entered where
+// it was asked for.
 func (r *renderer) text(m *message, locale, link string) (string, string) {
-	if r.view.Code != "" {
+	var t *text
+	var used string
+	if m.sms.empty() {
+		var push *pushSection
+		push, used = m.push.find(locale)
+		t = push.body
+	} else {
+		t, used = m.sms.find(locale)
+	}
+	if t.uses["Code"] && r.view.Code != "" {
 		link = ""
 	}
-	if !m.sms.empty() {
-		t, used := m.sms.find(locale)
-		return joined(r.line(t), link), used
-	}
-	push, used := m.push.find(locale)
-	return joined(r.line(push.body), link), used
+	return joined(r.line(t), link), used
 }
 
 func joined(text, link string) string { return strings.TrimSpace(text + " " + link) }
