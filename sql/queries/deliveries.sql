@@ -55,15 +55,18 @@ WITH asked AS (
                 AND (before.repeat_safe OR before.priority = 'critical')
             )
         )
-    RETURNING
-        d.id,
-        d.attempt,
-        d.possible_duplicate
+    RETURNING d.id
+), judged AS (
+    SELECT
+        before.*,
+        -- A hashed look-up: a join would compare every row with every other.
+        before.id IN (SELECT claimed.id FROM claimed) AS claimed
+    FROM before
 )
 SELECT
     CASE
         WHEN before.state <> 'queued' THEN 'settled'
-        WHEN claimed.id IS NOT NULL THEN 'claimed'
+        WHEN before.claimed THEN 'claimed'
         WHEN before.attempt_started_at >= now() - make_interval(secs => @stale_seconds) THEN 'in_flight'
         ELSE 'crashed'
     END::text AS verdict,
@@ -80,8 +83,8 @@ SELECT
     before.traceparent,
     before.created_at,
     before.updated_at,
-    coalesce(claimed.attempt, before.attempt)::integer AS attempt,
-    coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
+    (before.attempt + CASE WHEN before.claimed AND NOT before.own THEN 1 ELSE 0 END)::integer AS attempt,
+    (before.possible_duplicate OR (before.claimed AND before.attempt_started_at IS NOT NULL AND NOT before.own))::boolean AS possible_duplicate,
     n.event_type,
     n.subject,
     n.clinic_id,
@@ -93,11 +96,14 @@ SELECT
     coalesce(brand.color, '')::text AS brand_color,
     coalesce(brand.reply_to, '')::text AS brand_reply_to,
     e.time AS event_at,
-    coalesce((
-        SELECT jsonb_object_agg(f.key, f.value)
-        FROM jsonb_each(e.data) AS f
-        WHERE f.key = ANY((SELECT @event_fields::text[])::text[])
-    ), '{}')::jsonb AS event_data,
+    CASE
+        WHEN e.data ?| (SELECT @event_fields::text[])::text[] THEN (
+            SELECT jsonb_object_agg(f.key, f.value)
+            FROM jsonb_each(e.data) AS f
+            WHERE f.key = ANY((SELECT @event_fields::text[])::text[])
+        )
+        ELSE '{}'
+    END::jsonb AS event_data,
     coalesce(clinic.time_zone, '')::text AS clinic_zone,
     coalesce(user_address(u, before.address_kind), '')::text AS address,
     user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
@@ -119,13 +125,12 @@ SELECT
         WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
-FROM before
+FROM judged AS before
 JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN events AS e ON e.position = before.event_position AND e.event_id = before.event_id
 LEFT JOIN clinics AS clinic ON clinic.id = n.clinic_id
-LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id
-LEFT JOIN claimed ON claimed.id = before.id;
+LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id;
 
 -- name: DeliveryMove :execrows
 -- Records the provider that this run of the attempt calls next. No row if the attempt is no longer this run's.
