@@ -4,7 +4,7 @@
 -- pairs that the person holds now at the clinics of the events, as in rule.RoleKeyOf; teams are the person's care teams among
 -- these, as in rule.TeamOf; conversations are those in which the person takes part, as staff or as the patient, as in
 -- rule.ConversationOf; off are the category/channel pairs that the person switched off. Each kind of address has its
--- user_address_state. No address is read: it is read when the message is sent.
+-- user_address_state, with the suppressions joined by the hash that address_hash computes. No address is read: it is read when the message is sent.
 WITH pairs AS (
     SELECT
         unnest(@clinic_ids::uuid[]) AS clinic_id,
@@ -28,6 +28,10 @@ WITH pairs AS (
         array_agg(CASE WHEN p.as_patient THEN 'patient/' ELSE 'staff/' END || p.conversation_id::text) AS conversations
     FROM conversation_parts(@conversation_ids::uuid[]) AS p (conversation_id, user_id, as_patient)
     GROUP BY p.user_id
+), address_key AS (
+    SELECT s.value
+    FROM service_settings AS s
+    WHERE s.name = 'address_key'
 ), persons AS (
     SELECT unnest(@user_ids::uuid[]) AS user_id
     UNION
@@ -43,9 +47,9 @@ SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
     (u.deceased_on IS NOT NULL)::boolean AS deceased,
-    user_address_state(u, 'email', false)::text AS email,
-    user_address_state(u, 'phone', false)::text AS phone,
-    user_address_state(u, 'whatsapp', false)::text AS whatsapp,
+    user_address_state(u, 'email', false, by_email.reason)::text AS email,
+    user_address_state(u, 'phone', false, by_phone.reason)::text AS phone,
+    user_address_state(u, 'whatsapp', false, by_whatsapp.reason)::text AS whatsapp,
     user_address_state(u, 'devices', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id OFFSET 0))::text AS devices,
     ARRAY(
         SELECT p.category || '/' || p.channel
@@ -65,6 +69,13 @@ FROM persons
 JOIN users AS u ON u.id = persons.user_id
 LEFT JOIN members ON members.user_id = u.id
 LEFT JOIN talkers ON talkers.user_id = u.id
+LEFT JOIN address_key ON true
+LEFT JOIN suppressions AS by_email
+    ON by_email.kind = 'email' AND by_email.address_hash = sha256(address_key.value || convert_to('email:' || u.email, 'UTF8'))
+LEFT JOIN suppressions AS by_phone
+    ON by_phone.kind = 'phone' AND by_phone.address_hash = sha256(address_key.value || convert_to('phone:' || u.phone, 'UTF8'))
+LEFT JOIN suppressions AS by_whatsapp
+    ON by_whatsapp.kind = 'whatsapp' AND by_whatsapp.address_hash = sha256(address_key.value || convert_to('whatsapp:' || u.whatsapp, 'UTF8'))
 ORDER BY u.id;
 
 -- name: RecordHolds :many
