@@ -17,12 +17,12 @@ const preferencesPath = "/preferences"
 var preferencesPage = template.Must(template.New("preferences").Parse(`<h1>Which messages you get</h1>
 <p class="lead">Urgent messages are always sent.</p>
 <form method="post" action="/preferences">
-<table><thead><tr><th scope="col">About</th>{{range .Channels}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
+<div class="scroll" tabindex="0" role="group" aria-label="Messages by subject and channel"><table><thead><tr><th scope="col">About</th>{{range .Channels}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
 <tbody>
 {{- range .Rows}}
 <tr><th scope="row">{{.About}}</th>{{range .Cells}}<td><input type="checkbox" name="on" value="{{.Value}}" aria-label="{{.Label}}"{{if .Enabled}} checked{{end}}></td>{{end}}</tr>
 {{- end}}
-</tbody></table>
+</tbody></table></div>
 <p class="actions"><button>Save</button></p>
 </form>
 {{- if .Saved}}

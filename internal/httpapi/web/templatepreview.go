@@ -25,13 +25,13 @@ const (
 const emailPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src https:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 var previewPage = template.Must(template.New("preview").Parse(`<h1>Template preview</h1>
-<form class="actions" method="get" action="{{.Path}}">
-<p><label>Template <input name="template" value="{{.In.Template}}" required placeholder="clinical"></label>
+<form class="fields" method="get" action="{{.Path}}">
+<label>Template <input name="template" value="{{.In.Template}}" required placeholder="clinical"></label>
 <label>Locale <input name="locale" value="{{.In.Locale}}" size="8" placeholder="en"></label>
-<label>Version <input name="version" value="{{.Version}}" size="6" inputmode="numeric" placeholder="newest"></label></p>
-<p><label>Event type <input name="type" value="{{.In.Type}}" size="36" placeholder="ehr.lab_report.created"></label>
-<label>or event <input name="eventId" value="{{.EventID}}" size="36" placeholder="its ID"></label>
-<label>Brand of clinic <input name="clinicId" value="{{.ClinicID}}" size="36" placeholder="its ID"></label></p>
+<label>Version <input name="version" value="{{.Version}}" size="6" inputmode="numeric" placeholder="newest"></label>
+<label>Event type <input name="type" value="{{.In.Type}}" size="36" placeholder="ehr.lab_report.created"></label>
+<label>or an event <input name="eventId" value="{{.EventID}}" size="36" placeholder="its ID"></label>
+<label>Brand of clinic <input name="clinicId" value="{{.ClinicID}}" size="36" placeholder="its ID"></label>
 <button>Preview</button>
 </form>
 {{- with .Mistake}}
