@@ -73,6 +73,9 @@ func (m *metrics) countConditionFailure(rule, condition string) {
 	m.conditions.WithLabelValues(m.ruleNames.label(rule), condition).Inc()
 }
 
+// callBuckets are the buckets of the durations of a provider's calls, in seconds.
+var callBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20}
+
 func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -81,14 +84,14 @@ func newMetrics() *metrics {
 		}, []string{"channel", "outcome"}),
 		attempts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "carewire_delivery_attempt_seconds", Help: "Duration of delivery attempts, from claim to settlement.",
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+			Buckets: callBuckets,
 		}, []string{"channel"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carewire_provider_calls_total", Help: "Calls of a provider by result: accepted, permanent, transient, throttled or uncertain.",
 		}, []string{"channel", "provider", "result"}),
 		callSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "carewire_provider_call_seconds", Help: "Duration of calls of a provider.",
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+			Buckets: callBuckets,
 		}, []string{"channel", "provider"}),
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carewire_messages_total",

@@ -87,11 +87,7 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 	if err != nil {
 		return Page{}, fmt.Errorf("read inbox: %w", err)
 	}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		last := rows[f.Limit-1]
-		page.Next = care.PageCursor{Time: last.CreatedAt, ID: last.ID}.String()
-	}
+	rows, page.Next = care.Paginate(rows, f.Limit, func(r db.InboxItem) string { return care.PageCursor{Time: r.CreatedAt, ID: r.ID}.String() })
 	page.Items = make([]Item, len(rows))
 	for i, r := range rows {
 		page.Items[i] = Item{

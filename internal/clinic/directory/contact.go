@@ -136,8 +136,8 @@ const notMobile = "must be the number of a mobile phone: messages cannot be sent
 //
 // The error is care.Conflict if the channel is not configured, the address is missing or already
 // verified, or a number is not a mobile phone's. An address that gets no messages (a suppression) can
-// be verified again. Beyond one request a minute, or the limits of
-// codeLimits, it is care.RateLimited, with the wait.
+// be verified again. Beyond one request a minute or the limits of an hour it is care.RateLimited, with
+// the wait.
 func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel, caller string) (Contact, error) {
 	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
@@ -236,12 +236,15 @@ func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, cha
 	return contact, err
 }
 
-// addressKinds maps the channels of proved to the kinds of their addresses.
-var addressKinds = map[string]care.AddressKind{"email": care.AddressEmail, "sms": care.AddressPhone, "whatsapp": care.AddressWhatsApp}
+// addressKind returns the kind of the channel's addresses.
+func addressKind(channel string) string {
+	c, _ := care.BuiltinChannels.Lookup(channel)
+	return string(c.Address)
+}
 
 // isSuppressed reports whether the address gets no messages.
 func isSuppressed(ctx context.Context, q *db.Queries, channel, address string) (bool, error) {
-	reason, err := q.AddressSuppression(ctx, db.AddressSuppressionParams{Kind: string(addressKinds[channel]), Address: address})
+	reason, err := q.AddressSuppression(ctx, db.AddressSuppressionParams{Kind: addressKind(channel), Address: address})
 	if err != nil {
 		return false, fmt.Errorf("look up suppression: %w", err)
 	}
@@ -251,7 +254,7 @@ func isSuppressed(ctx context.Context, q *db.Queries, channel, address string) (
 // liftSuppression lifts the suppression of an address that its owner has verified. It returns the
 // event, or none if the address was not suppressed.
 func liftSuppression(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel, address string) ([]event.Event, error) {
-	reason, err := q.SuppressionLift(ctx, db.SuppressionLiftParams{Kind: string(addressKinds[channel]), Address: address})
+	reason, err := q.SuppressionLift(ctx, db.SuppressionLiftParams{Kind: addressKind(channel), Address: address})
 	if err != nil || reason == "" {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (s *Service) setPreference(ctx context.Context, cmd care.Command, userID uu
 		if changed == 0 {
 			return nil
 		}
-		e := event.New(cmd, "user.preference_changed", care.Ref{Kind: "user", ID: userID}, event.Preference{
+		e := event.New(cmd, "user.preference_changed", userRef(userID), event.Preference{
 			UserID: userID, Category: p.Category, Channel: p.Channel, Enabled: p.Enabled,
 		})
 		return outbox.Append(ctx, tx, e.About(cmd, userID, nil))

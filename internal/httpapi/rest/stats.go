@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,4 +73,29 @@ func statsFilter(ctx context.Context, api *httpapi.Server, in *statsInput) (anal
 	f.To = cmp.Or(in.To, time.Now())
 	f.From = cmp.Or(in.From, f.To.Add(-statsDefault)).Truncate(time.Hour)
 	return f, checkSpan(f.From, f.To)
+}
+
+// statsClinics returns the clinics whose counts the actor may see, or the one that is asked for.
+// A denial is committed to the audit trail.
+func statsClinics(ctx context.Context, api *httpapi.Server, clinic uuid.UUID) (clinics []uuid.UUID, every bool, err error) {
+	actor := httpapi.ActorOf(ctx)
+	clinics, every = actor.ClinicsFor(care.StatsRead, care.SameClinic), actor.MayOnPlatform(care.StatsRead)
+	if !every && (len(clinics) == 0 || (clinic != uuid.Nil && !slices.Contains(clinics, clinic))) {
+		return nil, false, api.Deny(ctx, care.StatsRead, "only administrators of the clinic and operators can read counts")
+	}
+	if clinic != uuid.Nil {
+		return []uuid.UUID{clinic}, false, nil
+	}
+	return clinics, every, nil
+}
+
+// checkSpan checks the time span of counts.
+func checkSpan(from, to time.Time) error {
+	switch span := to.Sub(from); {
+	case span <= 0:
+		return care.InvalidField("from", "must be before to")
+	case span > statsSpan+time.Hour: // from may be truncated to the hour.
+		return care.InvalidField("from", "must be at most 31 days before to")
+	}
+	return nil
 }

@@ -48,11 +48,7 @@ func registerSuppressions(api *httpapi.Server, operations Operations, channels [
 		})
 		return &output{page}, err
 	})
-	for _, p := range api.OpenAPI().Paths["/api/suppressions"].Get.Parameters {
-		if p.Name == "channel" {
-			restrict(p.Schema, channels)
-		}
-	}
+	restrictChannel(api, "/api/suppressions", channels)
 
 	type removeInput struct {
 		ID uuid.UUID `path:"id" format:"uuid"`

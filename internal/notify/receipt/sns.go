@@ -80,9 +80,6 @@ func NewSNS(cfg SNSConfig) (*SNS, error) {
 
 var topicForm = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 
-// ValidTopic reports whether the text is the ARN of an SNS topic.
-func ValidTopic(arn string) bool { return topicForm.MatchString(arn) }
-
 // snsMessage is the body of an SNS request. Its names match exactly, as they are signed.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 type snsMessage struct {

@@ -62,14 +62,10 @@ func (c *compiler) sealTemplate(m *message, found bool) {
 	if !found {
 		c.fail(m.line, "texts", "is empty: want at least one of the sections %s", strings.Join(sections, ", "))
 	}
-	for _, seal := range []func(){
-		func() { sealSection(c, m.email, "email") },
-		func() { sealSection(c, m.push, "push") },
-		func() { sealSection(c, m.sms, "sms") },
-		func() { sealSection(c, m.whatsapp, "whatsapp") },
-	} {
-		seal()
-	}
+	sealSection(c, m.email, "email")
+	sealSection(c, m.push, "push")
+	sealSection(c, m.sms, "sms")
+	sealSection(c, m.whatsapp, "whatsapp")
 }
 
 func sealSection[T any](c *compiler, l *localized[T], field string) {
