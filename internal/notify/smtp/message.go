@@ -26,14 +26,12 @@ func (s *Sender) message(m notify.Message) (*mail.Msg, error) {
 	e.Subject(m.Subject)
 	e.SetDate()
 	e.SetMessageIDWithValue(m.DeliveryID.String() + "@" + s.cfg.From[strings.LastIndexByte(s.cfg.From, '@')+1:])
-	// No automatic replies (RFC 3834).
-	e.SetGenHeader("Auto-Submitted", "auto-generated")
-	if m.Priority == "critical" {
-		e.SetImportance(mail.ImportanceHigh)
+	for _, h := range notify.EmailHeaders(m) {
+		e.SetGenHeaderPreformatted(mail.Header(h.Name), oneLine(h.Value)) // A URL must not be folded.
 	}
-	if m.UnsubscribeURL != "" {
-		e.SetGenHeaderPreformatted("List-Unsubscribe", "<"+oneLine(m.UnsubscribeURL)+">")
-		e.SetGenHeaderPreformatted("List-Unsubscribe-Post", "List-Unsubscribe=One-Click") // RFC 8058.
+	if m.Priority == "critical" { // Also by the names that older mail programs read.
+		e.SetGenHeader(mail.HeaderPriority, mail.ImportanceHigh.NumString())
+		e.SetGenHeader(mail.HeaderXMSMailPriority, mail.ImportanceHigh.NumString())
 	}
 	e.SetBodyString(mail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
