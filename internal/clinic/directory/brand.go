@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"regexp"
-	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -20,10 +17,6 @@ import (
 // maxDisplayName is the maximum length of a display name in characters; phones and inboxes cut longer
 // ones.
 const maxDisplayName = 60
-
-// minContrast is the lowest contrast of a brand's color with white, in which buttons are labeled: WCAG
-// 2.2, success criterion 1.4.3.
-const minContrast = 4.5
 
 // Brand is how a clinic's messages look. An empty field has the look of the service. The display name
 // is chosen, and not the clinic's name, which may itself disclose why somebody is a patient.
@@ -107,11 +100,8 @@ func (s *Service) checkBrand(in *Brand) error {
 		}
 	}
 	if in.Color != "" {
-		switch ratio, ok := contrastWithWhite(in.Color); {
-		case !ok:
-			p.Add("color", "must be #rrggbb in lower case, such as #0b5c6b")
-		case ratio < minContrast:
-			p.Add("color", "has a contrast of %.1f with white; want at least %.1f: choose a darker color", math.Floor(ratio*10)/10, minContrast)
+		if err := care.CheckColor(in.Color); err != nil {
+			p.Add("color", "%v", err)
 		}
 	}
 	if in.ReplyTo != "" {
@@ -122,29 +112,6 @@ func (s *Service) checkBrand(in *Brand) error {
 		in.ReplyTo = email
 	}
 	return p.Err()
-}
-
-var colorForm = regexp.MustCompile(`^#[0-9a-f]{6}$`)
-
-// contrastWithWhite returns the contrast ratio of a color with white, from 1 to 21, as WCAG 2.2
-// defines it, and whether the text is a color.
-func contrastWithWhite(color string) (float64, bool) {
-	if !colorForm.MatchString(color) {
-		return 0, false
-	}
-	value, err := strconv.ParseUint(color[1:], 16, 32)
-	if err != nil {
-		return 0, false
-	}
-	linear := func(shift uint) float64 {
-		c := float64(value>>shift&0xff) / 255
-		if c <= 0.04045 {
-			return c / 12.92
-		}
-		return math.Pow((c+0.055)/1.055, 2.4)
-	}
-	luminance := 0.2126*linear(16) + 0.7152*linear(8) + 0.0722*linear(0)
-	return 1.05 / (luminance + 0.05), true
 }
 
 // brandVersion writes the next version of the brand. Its row remains locked.

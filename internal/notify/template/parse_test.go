@@ -167,9 +167,6 @@ func TestRender_RichParts(t *testing.T) {
 		require.Contains(t, c.HTML, want)
 	}
 	require.NotContains(t, c.HTML, "#0b5c6b")
-	require.Error(t, template.CheckColor("#ffff00"))
-	require.Error(t, template.CheckColor("red"))
-	require.NoError(t, template.CheckColor("#0b5c6b"))
 	require.False(t, s.Has("a", care.ChannelWhatsApp), "without a section whatsapp")
 	require.True(t, s.Has("a", care.ChannelSMS), "from the section push")
 }
