@@ -87,7 +87,7 @@ func (s *Sender) input(m notify.Message) *sesv2.SendEmailInput {
 			Body:    &types.Body{Text: content(m.Text), Html: content(m.HTML)},
 			Headers: sesHeaders(m),
 		}},
-		EmailTags: []types.MessageTag{{Name: aws.String("delivery_id"), Value: aws.String(m.DeliveryID.String())}},
+		EmailTags: []types.MessageTag{{Name: aws.String(notify.DeliveryTag), Value: aws.String(m.DeliveryID.String())}},
 	}
 	if m.ReplyTo != "" {
 		in.ReplyToAddresses = []string{m.ReplyTo}

@@ -60,7 +60,7 @@ func (s *SES) Receive(ctx context.Context, r Request) (Receipts, error) {
 		return nil, nil //nolint:nilerr // SES publishes a text to a new destination, to test it.
 	}
 	receipt := notify.DeliveryReceipt{Provider: "ses", ID: m.MessageID, Channel: notify.Email, ProviderID: e.Mail.MessageID}
-	if tags := e.Mail.Tags["delivery_id"]; len(tags) == 1 {
+	if tags := e.Mail.Tags[notify.DeliveryTag]; len(tags) == 1 {
 		receipt.DeliveryID = deliveryID(tags[0])
 	}
 	if !e.fill(&receipt) {

@@ -38,7 +38,7 @@ func (s *SMS) Receive(ctx context.Context, r Request) (Receipts, error) {
 		return nil, refuse(ReasonMalformed)
 	}
 	receipt := notify.DeliveryReceipt{
-		Provider: "sms", ID: m.MessageID, Channel: notify.SMS, ProviderID: e.MessageID, DeliveryID: deliveryID(e.Context["delivery_id"]),
+		Provider: "sms", ID: m.MessageID, Channel: notify.SMS, ProviderID: e.MessageID, DeliveryID: deliveryID(e.Context[notify.DeliveryTag]),
 	}
 	if e.EventTimestamp > 0 {
 		receipt.At = time.UnixMilli(e.EventTimestamp)

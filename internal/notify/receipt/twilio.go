@@ -13,9 +13,6 @@ import (
 	"carewire/internal/notify"
 )
 
-// DeliveryParameter is the parameter with the delivery's id in the URL of a Twilio callback.
-const DeliveryParameter = "delivery"
-
 // Twilio verifies the status callbacks of Twilio.
 type Twilio struct{ authToken string }
 
@@ -60,7 +57,7 @@ func (t *Twilio) Receive(_ context.Context, r Request) (Receipts, error) {
 	message, status := form.Get("MessageSid"), form.Get("MessageStatus")
 	receipt := notify.DeliveryReceipt{
 		Provider: "twilio", ID: message + ":" + status, Channel: notify.SMS, ProviderID: message, Address: number(form.Get("To")),
-		DeliveryID: deliveryID(address.Query().Get(DeliveryParameter)), At: time.Now(),
+		DeliveryID: deliveryID(address.Query().Get(notify.DeliveryParameter)), At: time.Now(),
 	}
 	switch status {
 	case "sent":

@@ -22,10 +22,6 @@ import (
 // provider is the name in receipts.
 const provider = "aws-sms"
 
-// ContextDeliveryID is the key of the message's context that has the delivery's id. The service
-// repeats the context in its events.
-const ContextDeliveryID = "delivery_id"
-
 // minTTL and maxTTL bound TimeToLive.
 // https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html
 const (
@@ -99,7 +95,7 @@ func (s *Sender) input(m notify.Message) *api.SendTextMessageInput {
 		OriginationIdentity:    &s.cfg.Origination,
 		MessageBody:            &m.Text,
 		MessageType:            types.MessageTypeTransactional,
-		Context:                map[string]string{ContextDeliveryID: m.DeliveryID.String()},
+		Context:                map[string]string{notify.DeliveryTag: m.DeliveryID.String()},
 	}
 	if m.TTL > 0 {
 		ttl := min(max(m.TTL, minTTL), maxTTL)

@@ -23,8 +23,6 @@ import (
 const (
 	// provider is the name in receipts.
 	provider = "twilio"
-	// DeliveryParameter is the parameter of the status callback that has the delivery's id.
-	DeliveryParameter = "delivery"
 	// maxAnswer bounds an answer, in bytes.
 	maxAnswer = 1 << 20
 )
@@ -152,7 +150,7 @@ func callback(base, id string) string {
 	if strings.Contains(base, "?") {
 		separator = "&"
 	}
-	return base + separator + url.Values{DeliveryParameter: {id}}.Encode()
+	return base + separator + url.Values{notify.DeliveryParameter: {id}}.Encode()
 }
 
 // validity returns how long Twilio may keep the message, in seconds: 1 to 36,000.
