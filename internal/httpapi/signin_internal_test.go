@@ -12,6 +12,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi/refusal"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 )
@@ -34,14 +35,14 @@ func newRefusals(t *testing.T) *refusals {
 	var err error
 	r.signIns, err = newSignIns(directory.New(outbox.NewWriter(r.db.App, outbox.NewWaker(r.db.App, quiet))), quiet)
 	require.NoError(t, err)
-	r.now = func() time.Time { return r.clock }
+	r.signIns.refusals.Now = func() time.Time { return r.clock }
 	return r
 }
 
 func (r *refusals) refuse(times int, reason string) {
 	r.t.Helper()
 	for range times {
-		require.NoError(r.t, r.count(r.t.Context(), care.Command{}, refusalKey{r.person.String(), reason}, func() (uuid.UUID, bool, error) { return r.person, true, nil }))
+		require.NoError(r.t, r.signIns.refusals.Count(r.t.Context(), care.Command{}, refusalKey{r.person.String(), reason}, func() (uuid.UUID, bool, error) { return r.person, true, nil }))
 	}
 }
 
@@ -61,27 +62,27 @@ func TestSignIns_CountTheRefusalsOfAMinute(t *testing.T) {
 	r.refuse(1000, "token_expired")
 	r.refuse(1, "disabled")
 	require.Equal(t, []int64{1, 1}, r.counts())
-	r.flush(t.Context(), r.clock)
+	r.signIns.refusals.Flush(t.Context(), r.clock)
 	require.Equal(t, []int64{1, 1}, r.counts(), "the minute is not over")
 
-	r.clock = r.clock.Add(refusalWindow)
+	r.clock = r.clock.Add(refusal.Window)
 	r.refuse(2, "token_expired")
 	require.Equal(t, []int64{1, 1, 999, 1}, r.counts(), "the ended window, and the first of the next one")
-	r.flush(t.Context(), r.clock.Add(refusalWindow))
+	r.signIns.refusals.Flush(t.Context(), r.clock.Add(refusal.Window))
 	require.Equal(t, []int64{1, 1, 999, 1, 1}, r.counts())
-	require.Empty(t, r.open)
+	require.Zero(t, r.signIns.refusals.Len())
 }
 
 func TestSignIns_BoundTheirMemory(t *testing.T) {
 	t.Parallel()
 	r := newRefusals(t)
 	unknown := func() (uuid.UUID, bool, error) { return uuid.Nil, false, nil }
-	for i := range maxRefusalWindows {
-		require.NoError(t, r.count(t.Context(), care.Command{}, refusalKey{strconv.Itoa(i), "token_expired"}, unknown))
+	for i := range refusal.MaxWindows {
+		require.NoError(t, r.signIns.refusals.Count(t.Context(), care.Command{}, refusalKey{strconv.Itoa(i), "token_expired"}, unknown))
 	}
-	require.Error(t, r.count(t.Context(), care.Command{}, refusalKey{"one more", "token_expired"}, unknown))
-	require.Len(t, r.open, maxRefusalWindows)
-	r.flush(t.Context(), r.clock.Add(refusalWindow))
+	require.Error(t, r.signIns.refusals.Count(t.Context(), care.Command{}, refusalKey{"one more", "token_expired"}, unknown))
+	require.Equal(t, refusal.MaxWindows, r.signIns.refusals.Len())
+	r.signIns.refusals.Flush(t.Context(), r.clock.Add(refusal.Window))
 	require.Empty(t, r.counts())
-	require.Empty(t, r.open)
+	require.Zero(t, r.signIns.refusals.Len())
 }

@@ -96,7 +96,7 @@ func Register(api *httpapi.Server, cfg Config) (*Webhooks, error) {
 }
 
 // Run records counted refusals until ctx ends, and then those that are left. Run it once.
-func (w *Webhooks) Run(ctx context.Context) error { return w.refusals.run(ctx) }
+func (w *Webhooks) Run(ctx context.Context) error { return w.refusals.counter.Run(ctx) }
 
 // receive answers a request with receipts. The provider repeats a request that is answered with 5xx.
 func (w *Webhooks) receive(c *echo.Context, provider string, from Receiver) error {
