@@ -65,6 +65,7 @@ func TestREADME_TheTourReachesAPersonOnEveryChannel(t *testing.T) {
 	}
 	text := strings.NewReplacer("http://127.0.0.1:8080", s.url, "bin/carewire", binary).Replace(script.String())
 	pauses := []string{ // In the order of the page.
+		`curl -s "$URL/sandbox/messages?channel=email" | grep -q '"id"'`,
 		`curl -s "$URL/sandbox/messages?channel=sms" | grep -q 'es [0-9]\{6\}\.'`,
 		`curl -s "$URL/sandbox/messages?channel=whatsapp" | grep -q '"template":"report_ready"' && curl -s "$URL/sandbox/messages?channel=sms" | grep -q 'Tiene un documento nuevo'`,
 		`curl -s "$URL/sandbox/messages?channel=email" | grep -q ses-eu`,
