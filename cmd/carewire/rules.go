@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -58,19 +57,6 @@ the templates of the binary, or those of the file in --templates. The exit statu
 	return cmd
 }
 
-// maxStdin bounds the rules and templates that are read from standard input, in bytes; larger ones are refused.
-const maxStdin = 1 << 20
-
-// readFile returns the contents of a rule or template file and its name in errors. "-" is standard input.
-func readFile(cmd *cobra.Command, file string) (name string, src []byte, err error) {
-	if file != "-" {
-		src, err = os.ReadFile(file) //nolint:gosec // The operator chooses the file.
-		return file, src, err
-	}
-	src, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxStdin))
-	return "<stdin>", src, err
-}
-
 // readSource returns a rule or template file. "-" is standard input.
 func readSource(cmd *cobra.Command, file string) (*operator.SourceFile, error) {
 	name, src, err := readFile(cmd, file)
@@ -100,27 +86,11 @@ func printRuleCheck(out io.Writer, file string, rules int, err error) error {
 }
 
 func rulesPublishCommand() *cobra.Command {
-	var note string
-	cmd := &cobra.Command{
+	return publishing(&cobra.Command{
 		Use:     "publish FILE",
 		Short:   "Check and publish a rule file, or standard input for -",
 		Example: `  carewire rules publish rules.yaml --note "page the doctor on call"`,
-		Args:    oneArg("FILE"),
-		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			name, src, err := readFile(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			version, err := op.PublishRules(cmd.Context(), operator.CommandLine(), name, src, note)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version %d is in force\n", version)
-			return err
-		}),
-	}
-	cmd.Flags().StringVar(&note, "note", "", "reason for the change, shown in the version history")
-	return cmd
+	}, (*operator.Operator).PublishRules)
 }
 
 func rulesDefaultCommand() *cobra.Command {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -155,76 +154,13 @@ func compareVersions(ctx context.Context, op *operator.Operator, args []string) 
 	return op.CompareRuleSets(ctx, first, second)
 }
 
-// parseVersions returns the versions in the arguments; a missing one is 0, which is the newest.
-func parseVersions(args []string, command string) (first, second int32, err error) {
-	if first, err = parseVersion(args, 0, command); err == nil {
-		second, err = parseVersion(args, 1, command)
-	}
-	return first, second, err
-}
-
-// printDifference prints the names that were added, removed and changed, or the reason that there are
-// none, and the unified diff.
-func printDifference(out io.Writer, added, removed, changed []string, unreadable, text string) error {
-	var b strings.Builder
-	for _, change := range []struct {
-		kind  string
-		names []string
-	}{{"added", added}, {"removed", removed}, {"changed", changed}} {
-		if len(change.names) > 0 {
-			fmt.Fprintf(&b, "# %s: %s\n", change.kind, strings.Join(change.names, ", "))
-		}
-	}
-	if unreadable != "" {
-		fmt.Fprintf(&b, "# %s\n", unreadable)
-	}
-	_, err := fmt.Fprint(out, b.String(), text)
-	return err
-}
-
 func rulesRollbackCommand() *cobra.Command {
-	var note string
-	cmd := &cobra.Command{
+	return rollingBack(&cobra.Command{
 		Use:   "rollback VERSION",
 		Short: "Roll back to an earlier version of the rules",
 		Long: `Roll back to an earlier version of the rules. Its source is checked and published again as a new version. If it equals the
 newest version, nothing changes.`,
 		Example: `  carewire rules list
   carewire rules rollback 3 --note "too many messages"`,
-		Args: versionArgs(1, 1),
-		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			version, err := parseVersion(args, 0, "carewire rules list")
-			if err != nil {
-				return err
-			}
-			published, err := op.RollBackRules(cmd.Context(), operator.CommandLine(), version, note)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version %d is in force, with the rules of version %d\n", published, version)
-			return err
-		}),
-	}
-	cmd.Flags().StringVar(&note, "note", "", "reason for the change, shown in the version history")
-	return cmd
-}
-
-// versionArgs accepts between least and most arguments. The error of any other number has the
-// command's usage.
-func versionArgs(least, most int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < least || len(args) > most {
-			return usagef("want arguments %s, got %d%s", argsUsage(cmd), len(args), seeHelp(cmd))
-		}
-		return nil
-	}
-}
-
-// parseVersion returns the version in the argument with an index, or 0, which is the newest, if
-// there is no such argument. The command lists versions.
-func parseVersion(args []string, i int, command string) (int32, error) {
-	if i >= len(args) {
-		return 0, nil
-	}
-	return parseNumber[int32](args[i], "version", command)
+	}, "rules", (*operator.Operator).RollBackRules)
 }

@@ -71,30 +71,14 @@ func printTemplateCheck(out io.Writer, file string, templates int, err error) er
 }
 
 func templatesPublishCommand() *cobra.Command {
-	var note string
-	cmd := &cobra.Command{
+	return publishing(&cobra.Command{
 		Use:   "publish FILE",
 		Short: "Check and publish a template file, or standard input for -",
 		Long: `Check and publish a template file, or standard input for -. Messages about events after the publication have its texts. A file
 without a template that the newest rules need is refused.`,
 		Example: `  carewire templates show > templates.yaml
   carewire templates publish templates.yaml --note "shorter texts"`,
-		Args: oneArg("FILE"),
-		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			name, src, err := readFile(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			version, err := op.PublishTemplates(cmd.Context(), operator.CommandLine(), name, src, note)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version %d is in force\n", version)
-			return err
-		}),
-	}
-	cmd.Flags().StringVar(&note, "note", "", "reason for the change, shown in the version history")
-	return cmd
+	}, (*operator.Operator).PublishTemplates)
 }
 
 func templatesDefaultCommand() *cobra.Command {

@@ -118,28 +118,12 @@ newest version with the one before.`,
 }
 
 func templatesRollbackCommand() *cobra.Command {
-	var note string
-	cmd := &cobra.Command{
+	return rollingBack(&cobra.Command{
 		Use:   "rollback VERSION",
 		Short: "Roll back to an earlier version of the templates",
 		Long: `Roll back to an earlier version of the templates. Its source is checked and published again as a new version. If it equals the
 newest version, nothing changes. Messages about earlier events keep their version.`,
 		Example: `  carewire templates list
   carewire templates rollback 3 --note "the texts were unclear"`,
-		Args: versionArgs(1, 1),
-		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			version, err := parseVersion(args, 0, templatesList)
-			if err != nil {
-				return err
-			}
-			published, err := op.RollBackTemplates(cmd.Context(), operator.CommandLine(), version, note)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version %d is in force, with the templates of version %d\n", published, version)
-			return err
-		}),
-	}
-	cmd.Flags().StringVar(&note, "note", "", "reason for the change, shown in the version history")
-	return cmd
+	}, "templates", (*operator.Operator).RollBackTemplates)
 }

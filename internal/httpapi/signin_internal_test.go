@@ -35,14 +35,14 @@ func newRefusals(t *testing.T) *refusals {
 	var err error
 	r.signIns, err = newSignIns(directory.New(outbox.NewWriter(r.db.App, outbox.NewWaker(r.db.App, quiet))), quiet)
 	require.NoError(t, err)
-	r.signIns.refusals.Now = func() time.Time { return r.clock }
+	r.refusals.Now = func() time.Time { return r.clock }
 	return r
 }
 
 func (r *refusals) refuse(times int, reason string) {
 	r.t.Helper()
 	for range times {
-		require.NoError(r.t, r.signIns.refusals.Count(r.t.Context(), care.Command{}, refusalKey{r.person.String(), reason}, func() (uuid.UUID, bool, error) { return r.person, true, nil }))
+		require.NoError(r.t, r.refusals.Count(r.t.Context(), care.Command{}, refusalKey{r.person.String(), reason}, func() (uuid.UUID, bool, error) { return r.person, true, nil }))
 	}
 }
 
@@ -62,15 +62,15 @@ func TestSignIns_CountTheRefusalsOfAMinute(t *testing.T) {
 	r.refuse(1000, "token_expired")
 	r.refuse(1, "disabled")
 	require.Equal(t, []int64{1, 1}, r.counts())
-	r.signIns.refusals.Flush(t.Context(), r.clock)
+	r.refusals.Flush(t.Context(), r.clock)
 	require.Equal(t, []int64{1, 1}, r.counts(), "the minute is not over")
 
 	r.clock = r.clock.Add(refusal.Window)
 	r.refuse(2, "token_expired")
 	require.Equal(t, []int64{1, 1, 999, 1}, r.counts(), "the ended window, and the first of the next one")
-	r.signIns.refusals.Flush(t.Context(), r.clock.Add(refusal.Window))
+	r.refusals.Flush(t.Context(), r.clock.Add(refusal.Window))
 	require.Equal(t, []int64{1, 1, 999, 1, 1}, r.counts())
-	require.Zero(t, r.signIns.refusals.Len())
+	require.Zero(t, r.refusals.Len())
 }
 
 func TestSignIns_BoundTheirMemory(t *testing.T) {
@@ -78,11 +78,11 @@ func TestSignIns_BoundTheirMemory(t *testing.T) {
 	r := newRefusals(t)
 	unknown := func() (uuid.UUID, bool, error) { return uuid.Nil, false, nil }
 	for i := range refusal.MaxWindows {
-		require.NoError(t, r.signIns.refusals.Count(t.Context(), care.Command{}, refusalKey{strconv.Itoa(i), "token_expired"}, unknown))
+		require.NoError(t, r.refusals.Count(t.Context(), care.Command{}, refusalKey{strconv.Itoa(i), "token_expired"}, unknown))
 	}
-	require.Error(t, r.signIns.refusals.Count(t.Context(), care.Command{}, refusalKey{"one more", "token_expired"}, unknown))
-	require.Equal(t, refusal.MaxWindows, r.signIns.refusals.Len())
-	r.signIns.refusals.Flush(t.Context(), r.clock.Add(refusal.Window))
+	require.Error(t, r.refusals.Count(t.Context(), care.Command{}, refusalKey{"one more", "token_expired"}, unknown))
+	require.Equal(t, refusal.MaxWindows, r.refusals.Len())
+	r.refusals.Flush(t.Context(), r.clock.Add(refusal.Window))
 	require.Empty(t, r.counts())
-	require.Zero(t, r.signIns.refusals.Len())
+	require.Zero(t, r.refusals.Len())
 }
