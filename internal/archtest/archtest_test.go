@@ -96,7 +96,7 @@ var allowed = map[string][]string{
 	"recipetest":            {},
 	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "httpapi/rest", "ledger", "notify/template", "outbox", "templateset"},
 	"postgres/db":           {},
-	"cmd/carewire":          {"app", "config", "operator", "table"},
+	"cmd/carewire":          {"app", "care", "config", "operator", "table"},
 	"postgres/embedded":     {"postgres"},
 	"postgres/postgrestest": {"postgres", "postgres/embedded", "migrations"},
 }
