@@ -29,7 +29,7 @@ func TestBilling_AnInvoiceIsSentToThePatientOnlyByEmailAndPush(t *testing.T) {
 	require.Len(t, c.sandboxMessages("push", ""), 1, "nor a push message")
 	for _, channel := range []string{"email", "push"} {
 		text := fmt.Sprint(c.sandboxMessages(channel, ""))
-		for _, private := range []string{"Blood", "77125", "1542", "154250", "EUR", due, "Winter"} {
+		for _, private := range []string{"Blood", "771.25", "1542.5", "1,542", "154250", "EUR", due, "Winter"} {
 			require.NotContains(t, text, private, "a message only has a link")
 		}
 		require.Contains(t, text, "nvoice")

@@ -150,7 +150,7 @@ func TestUsers_APatientWithoutAnAddressIsRegisteredAndToldApart(t *testing.T) {
 	for field, value := range map[string]any{"birthDate": "14.03.1984", "sex": "f", "medicalRecordNumber": ""} {
 		require.Equal(t, []string{field}, requireProblem(t, b.do(receptionist, http.MethodPost, "/api/users", b.walkIn(map[string]any{field: value})), 422, "invalid"))
 	}
-	for _, private := range []string{"1984", "female", "A-10042", "Silva"} {
+	for _, private := range []string{"1984-03-14", "female", "A-10042", "Silva"} {
 		var n int
 		require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM outbox AS o WHERE o::text LIKE '%' || $1 || '%'", private).Scan(&n))
 		require.Zero(t, n, private)
