@@ -135,7 +135,7 @@ RETURN CASE
     END
 END;
 
--- As before, and 'suppressed:' with the reason where the address gets no more messages: planning, claim, fallback and redrive see
+-- As before, and 'suppressed:' with the reason where the address gets no more messages: fallback and redrive see
 -- it here. The look-up is made only for people who have an address of the kind.
 CREATE OR REPLACE FUNCTION user_address_state(u users, p_kind text, p_has_device boolean) RETURNS text
 LANGUAGE sql
