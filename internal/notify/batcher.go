@@ -17,6 +17,11 @@ const (
 	batchTimeout = 5 * time.Second
 	// maxBatch bounds the inputs of one statement. It is more than all workers of all channels.
 	maxBatch = 200
+	// gatherDelay is how long a batch waits for more inputs while at least gatherSiblings callers are
+	// at work, as with PostgreSQL's commit_delay and commit_siblings. A statement costs as much as the
+	// claims of ten deliveries, and its commit a flush of the log.
+	gatherDelay    = 500 * time.Microsecond
+	gatherSiblings = 8
 )
 
 // batcher processes the inputs of concurrent callers in one statement (group commit). It has no
@@ -25,6 +30,8 @@ const (
 type batcher[I, O any] struct {
 	// work returns one output for each input, in their order.
 	work func(ctx context.Context, all []I) ([]O, error)
+	// siblings returns the number of callers at work, which may have an input soon. Nil means none.
+	siblings func() int64
 
 	mu    sync.Mutex
 	busy  bool
@@ -67,6 +74,9 @@ func (g *batcher[I, O]) do(ctx context.Context, in I) (O, error) {
 // lead processes the batch at the head of the queue, of which the caller is the first, and promotes
 // the next leader. The batch has the whole of its timeout, however long its leader waited.
 func (g *batcher[I, O]) lead(ctx context.Context) {
+	if g.siblings != nil && g.siblings() >= gatherSiblings {
+		time.Sleep(gatherDelay) //nolint:forbidigo // The callers that it waits for signal nothing.
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
 	defer cancel()
 	g.mu.Lock()
@@ -115,8 +125,8 @@ func (g *batcher[I, O]) promoteNext() {
 
 // newSettler returns a batcher that commits settlements, and calls wake once for each batch, and then
 // overtaken with the settlements. Its result reports whether the settlement was written.
-func newSettler(pool *pgxpool.Pool, wake func(), overtaken func(context.Context, []settlement)) *batcher[settlement, bool] {
-	return &batcher[settlement, bool]{work: func(ctx context.Context, all []settlement) ([]bool, error) {
+func newSettler(pool *pgxpool.Pool, wake func(), overtaken func(context.Context, []settlement), siblings func() int64) *batcher[settlement, bool] {
+	return &batcher[settlement, bool]{siblings: siblings, work: func(ctx context.Context, all []settlement) ([]bool, error) {
 		ids, err := settleAll(ctx, pool, all)
 		if err != nil {
 			return nil, err

@@ -47,7 +47,7 @@ func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T)
 	db := postgrestest.New(t)
 	all := newSettlements(t, db, 10)
 	var groups atomic.Int32
-	s := newSettler(db.Worker, func() { groups.Add(1) }, func(context.Context, []settlement) {})
+	s := newSettler(db.Worker, func() { groups.Add(1) }, func(context.Context, []settlement) {}, nil)
 	// The first group hangs on a lock, so that all others have to wait.
 	lock, err := db.Owner.Begin(t.Context())
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
 	db := postgrestest.New(t)
 	all := newSettlements(t, db, 3)
 	all[1].receipt.ProviderID = "\x00" // PostgreSQL stores no such text.
-	s := newSettler(db.Worker, func() {}, func(context.Context, []settlement) {})
+	s := newSettler(db.Worker, func() {}, func(context.Context, []settlement) {}, nil)
 	members := make([]*waiting[settlement, bool], len(all))
 	for i, one := range all {
 		members[i] = &waiting[settlement, bool]{in: one, result: make(chan batchResult[bool], 1)}
@@ -131,7 +131,7 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	first, second := request{target{all[0].id, Email}, newID(), "recorder"}, request{target{all[1].id, Email}, newID(), "recorder"}
 	again := request{first.target, newID(), "recorder"}
-	rows, err := newClaimer(db.Worker, care.BuiltinChannels).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID(), "recorder"}, {target{newID(), Email}, newID(), "recorder"}})
+	rows, err := newClaimer(db.Worker, care.BuiltinChannels, nil).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID(), "recorder"}, {target{newID(), Email}, newID(), "recorder"}})
 	require.NoError(t, err)
 	require.Equal(t, "claimed", rows[0].Verdict)
 	require.Equal(t, "claimed", rows[1].Verdict)
@@ -207,7 +207,7 @@ func TestOutcome_WhoseCommitWasNotConfirmedIsToldOnce(t *testing.T) {
 	_, err := w.commitWithRetry(t.Context(), nil, all[0], nil)
 	require.NoError(t, err)
 	// A throttled one returns its attempt, once.
-	w.settler = losingFirstReply(newSettler(db.Worker, func() {}, func(context.Context, []settlement) {}))
+	w.settler = losingFirstReply(newSettler(db.Worker, func() {}, func(context.Context, []settlement) {}, nil))
 	all[1].state, all[1].unused, all[1].events = "queued", true, nil
 	_, err = w.commitWithRetry(t.Context(), nil, all[1], nil)
 	require.NoError(t, err)
@@ -223,7 +223,7 @@ func TestOutcome_IsGivenUpWhenThePoolIsClosed(t *testing.T) {
 	all := newSettlements(t, db, 1)
 	pool := db.Pool(t, postgres.Worker, 2)
 	w := newTestWorker(t, db)
-	w.settler = newSettler(pool, func() {}, func(context.Context, []settlement) {})
+	w.settler = newSettler(pool, func() {}, func(context.Context, []settlement) {}, nil)
 	pool.Close()
 	_, err := w.commitWithRetry(t.Context(), nil, all[0], nil)
 	require.True(t, postgres.Closed(err), "%v", err)
@@ -252,4 +252,35 @@ func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+func TestBatcher_GathersWhileOthersAreAtWork(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		siblings int64
+		batches  []int
+	}{
+		{gatherSiblings - 1, []int{1, 1}}, // A lone caller never waits.
+		{gatherSiblings, []int{2}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var batches []int
+			g := &batcher[int, int]{siblings: func() int64 { return c.siblings }, work: func(_ context.Context, all []int) ([]int, error) {
+				batches = append(batches, len(all))
+				return all, nil
+			}}
+			var wg sync.WaitGroup
+			for i := range 2 {
+				wg.Go(func() {
+					elapse(time.Duration(i) * gatherDelay / 2)
+					out, err := g.do(t.Context(), i)
+					if out != i || err != nil {
+						t.Errorf("%d: %d, %v", i, out, err)
+					}
+				})
+			}
+			wg.Wait()
+			require.Equal(t, c.batches, batches)
+		})
+	}
 }

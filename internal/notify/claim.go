@@ -26,8 +26,8 @@ type target struct {
 }
 
 // newClaimer returns a batcher that begins attempts. Its result is nil for an unknown delivery.
-func newClaimer(pool *pgxpool.Pool, known care.Channels) *batcher[request, *db.DeliveryClaimRow] {
-	return &batcher[request, *db.DeliveryClaimRow]{work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
+func newClaimer(pool *pgxpool.Pool, known care.Channels, siblings func() int64) *batcher[request, *db.DeliveryClaimRow] {
+	return &batcher[request, *db.DeliveryClaimRow]{siblings: siblings, work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
 		rows := make([]*db.DeliveryClaimRow, len(all))
 		left := make([]int, len(all))
 		for i := range all {

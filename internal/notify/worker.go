@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -113,6 +114,8 @@ type Worker struct {
 	queries *db.Queries
 	claimer *batcher[request, *db.DeliveryClaimRow]
 	settler *batcher[settlement, bool]
+	// attempts is the number of attempts in progress.
+	attempts atomic.Int64
 	// routes are the configured channels' providers.
 	routes map[string]*route
 	// draining is closed by Drain.
@@ -199,9 +202,10 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Templates = oneSet{set}
 	}
 	w := &Worker{
-		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), routes: routes, draining: make(chan struct{}),
+		cfg: cfg, queries: db.New(cfg.Pool), routes: routes, draining: make(chan struct{}),
 	}
-	w.settler = newSettler(cfg.Pool, cfg.Wake, w.overtaken)
+	w.claimer = newClaimer(cfg.Pool, cfg.Known, w.attempts.Load)
+	w.settler = newSettler(cfg.Pool, cfg.Wake, w.overtaken, w.attempts.Load)
 	return w, nil
 }
 
@@ -255,6 +259,8 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 		defer func() { permission.finish(Receipt{}, errNotCalled) }()
 	}
 
+	w.attempts.Add(1)
+	defer w.attempts.Add(-1)
 	began := time.Now()
 	a, err := w.claim(ctx, job, client, permission.name())
 	if a == nil {
