@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,14 +26,14 @@ import (
 // humaContext adapts an Echo v5 context to huma. Replace it by huma's own adapter for Echo v5 once
 // that is released: https://github.com/danielgtaylor/huma/issues/957
 type humaContext struct {
-	op     *huma.Operation
-	echo   *echo.Context
-	body   io.Reader
+	op   *huma.Operation
+	echo *echo.Context
+	body io.Reader
+	// status and answer are the response until finish writes it.
 	status int
+	answer *bytes.Buffer
 	// times are the query parameters of the format date-time.
 	times map[string]bool
-	// problem collects the JSON of a problem that is answered as a page.
-	problem *bytes.Buffer
 }
 
 var _ huma.Context = (*humaContext)(nil)
@@ -46,13 +48,7 @@ func (c *humaContext) URL() url.URL               { return *c.echo.Request().URL
 func (c *humaContext) Param(name string) string   { return c.echo.Param(name) }
 func (c *humaContext) BodyReader() io.Reader      { return c.body }
 func (c *humaContext) Status() int                { return c.status }
-
-func (c *humaContext) BodyWriter() io.Writer {
-	if c.problem != nil {
-		return c.problem
-	}
-	return c.echo.Response()
-}
+func (c *humaContext) BodyWriter() io.Writer      { return c.answer }
 
 // Query returns a query parameter. A time is returned in the form that huma's parser reads, and
 // anything that RFC 3339 does not allow, which the parser might, as a text that it refuses.
@@ -95,25 +91,27 @@ func (c *humaContext) Version() huma.ProtoVersion {
 	return huma.ProtoVersion{Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor}
 }
 
-func (c *humaContext) SetStatus(status int) {
-	c.status = status
-	if status >= http.StatusBadRequest && problem.WantsPage(c.echo.Request()) {
-		c.problem = &bytes.Buffer{}
-		return
-	}
-	c.echo.Response().WriteHeader(status)
-}
+func (c *humaContext) SetStatus(status int) { c.status = status }
 
-// finish answers with the page of a problem that was collected.
+// finish writes the response: a problem as a page if the request asks for one. It writes only whole
+// responses, with their length; one that cannot be encoded panics before.
 func (c *humaContext) finish(s *Server) {
-	if c.problem == nil {
+	w := c.echo.Response()
+	if c.status >= http.StatusBadRequest && problem.WantsPage(c.echo.Request()) {
+		p := problem.New(c.status, problem.CodeInternal, problem.InternalDetail)
+		if err := json.Unmarshal(c.answer.Bytes(), p); err != nil {
+			s.logger.Error("problem page", "error", err)
+		}
+		s.writeProblemPage(w, c.echo.Request(), p.WithHeaders(w.Header().Clone()))
 		return
 	}
-	p := problem.New(c.status, problem.CodeInternal, problem.InternalDetail)
-	if err := json.Unmarshal(c.problem.Bytes(), p); err != nil {
-		s.logger.Error("problem page", "error", err)
+	if c.answer.Len() == 0 {
+		w.WriteHeader(c.status)
+		return
 	}
-	s.writeProblemPage(c.echo.Response(), c.echo.Request(), p.WithHeaders(c.echo.Response().Header().Clone()))
+	w.Header().Set("Content-Length", strconv.Itoa(c.answer.Len()))
+	w.WriteHeader(c.status)
+	_, _ = c.answer.WriteTo(w) // An error means that the client is gone.
 }
 
 func (c *humaContext) SetHeader(name, value string) { c.echo.Response().Header().Set(name, value) }
@@ -127,6 +125,11 @@ func (c *humaContext) SetReadDeadline(time.Time) error { return nil }
 func (c *humaContext) GetMultipartForm() (*multipart.Form, error) {
 	return nil, http.ErrNotMultipart
 }
+
+// answers has buffers for responses. Larger ones than maxPooledAnswer, in bytes, are not kept.
+var answers = sync.Pool{New: func() any { return &bytes.Buffer{} }}
+
+const maxPooledAnswer = 64 << 10
 
 // humaAdapter registers huma's operations as routes of the server, behind the same guard as every
 // other route.
@@ -145,8 +148,15 @@ func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 		}
 	}
 	a.server.handleOperation(op, func(c *echo.Context, body io.Reader) {
-		answer := &humaContext{op: op, echo: c, body: body, times: times}
-		handler(answer)
-		answer.finish(a.server)
+		answer := answers.Get().(*bytes.Buffer)
+		defer func() {
+			if answer.Cap() <= maxPooledAnswer {
+				answer.Reset()
+				answers.Put(answer)
+			}
+		}()
+		ctx := &humaContext{op: op, echo: c, body: body, times: times, answer: answer}
+		handler(ctx)
+		ctx.finish(a.server)
 	})
 }
