@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/outbox"
@@ -14,8 +13,8 @@ import (
 )
 
 // MaxCounted is the largest number of unread notifications that is counted, so that a large inbox
-// costs no more than this.
-const MaxCounted = 1000
+// costs no more than this: each page and each change counts.
+const MaxCounted = 500
 
 // Item is a notification in its recipient's inbox.
 type Item struct {
@@ -35,7 +34,7 @@ type Item struct {
 
 // Counts are the absolute counts of an inbox.
 type Counts struct {
-	Unread int64 `json:"unread" doc:"The number of unread notifications; 1000 means 1000 or more."`
+	Unread int64 `json:"unread" doc:"The number of unread notifications; 500 means 500 or more."`
 	Unseen int64 `json:"unseen" doc:"The number of these that the person has not seen."`
 }
 
@@ -77,12 +76,9 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 	}
 	var rows []db.InboxItem
 	var page Page
-	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
-		if rows, err = f.list(ctx, db.New(tx), actor.UserID); err != nil {
-			return err
-		}
-		page.Counts, err = counts(ctx, tx, actor.UserID)
-		return err
+	err := s.writer.ReadInBatch(ctx, actor, func(b *outbox.ReadBatch) {
+		b.Queue(f.list(ctx, actor.UserID, &rows))
+		b.Queue(count(ctx, actor.UserID, &page.Counts))
 	})
 	if err != nil {
 		return Page{}, fmt.Errorf("read inbox: %w", err)
@@ -101,37 +97,48 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 	return page, nil
 }
 
-// list runs the query that has an index for the filter.
-func (f Filter) list(ctx context.Context, q *db.Queries, person uuid.UUID) ([]db.InboxItem, error) {
+// list returns the query that has an index for the filter, and reads rows.
+func (f Filter) list(ctx context.Context, person uuid.UUID, rows *[]db.InboxItem) outbox.Statement {
 	limit := int32(f.Limit) + 1 // The caller bounds it.
-	switch {
-	case f.Archived:
-		return q.InboxListArchived(ctx, db.InboxListArchivedParams{
-			RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
-		})
-	case f.Unread || f.Unseen:
-		return q.InboxListUnread(ctx, db.InboxListUnreadParams{
-			RecipientID: person, Unseen: f.Unseen, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
-		})
+	return func(q *db.Queries) (read func() error) {
+		var query func(func(int, []db.InboxItem, error))
+		switch {
+		case f.Archived:
+			query = q.InboxListArchived(ctx, []db.InboxListArchivedParams{{
+				RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
+			}}).Query
+		case f.Unread || f.Unseen:
+			query = q.InboxListUnread(ctx, []db.InboxListUnreadParams{{
+				RecipientID: person, Unseen: f.Unseen, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
+			}}).Query
+		default:
+			query = q.InboxList(ctx, []db.InboxListParams{{
+				RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
+			}}).Query
+		}
+		return func() (err error) {
+			query(func(_ int, found []db.InboxItem, failed error) { *rows, err = found, failed })
+			return err
+		}
 	}
-	return q.InboxList(ctx, db.InboxListParams{
-		RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
-	})
 }
 
 // GetCounts returns the counts of the actor's inbox.
 func (s *Service) GetCounts(ctx context.Context, actor care.Actor) (c Counts, err error) {
-	err = s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
-		c, err = counts(ctx, tx, actor.UserID)
-		return err
-	})
+	err = s.writer.ReadInBatch(ctx, actor, func(b *outbox.ReadBatch) { b.Queue(count(ctx, actor.UserID, &c)) })
 	if err != nil {
 		return Counts{}, fmt.Errorf("count inbox: %w", err)
 	}
 	return c, nil
 }
 
-func counts(ctx context.Context, tx pgx.Tx, person uuid.UUID) (Counts, error) {
-	row, err := db.New(tx).InboxCounts(ctx, db.InboxCountsParams{RecipientID: person, Most: MaxCounted})
-	return Counts(row), err
+// count returns the query that reads the counts of a person's inbox.
+func count(ctx context.Context, person uuid.UUID, c *Counts) outbox.Statement {
+	return func(q *db.Queries) (read func() error) {
+		counted := q.InboxCounts(ctx, []db.InboxCountsParams{{RecipientID: person, Most: MaxCounted}})
+		return func() (err error) {
+			counted.QueryRow(func(_ int, row db.InboxCountsRow, failed error) { *c, err = Counts(row), failed })
+			return err
+		}
+	}
 }

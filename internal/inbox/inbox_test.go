@@ -50,6 +50,20 @@ func TestList_RefusesArchivedWithUnread(t *testing.T) {
 	clinictest.RequireCode(t, err, care.Invalid, "archived")
 }
 
+func TestList_IsRefusedToAnActorThatHasChanged(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.notified(t, b.person)
+	cached := b.person
+	require.NoError(t, b.DB.Owner.QueryRow(t.Context(), `SELECT actor_version FROM users WHERE id = $1`, cached.UserID).Scan(&cached.CachedVersion))
+	page, err := b.inbox.List(t.Context(), cached, inbox.Filter{Limit: 1, Before: care.AfterAll})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 1)
+	b.Exec(t, `UPDATE users SET status = 'disabled' WHERE id = $1`, cached.UserID)
+	_, err = b.inbox.List(t.Context(), cached, inbox.Filter{Limit: 1, Before: care.AfterAll})
+	require.ErrorIs(t, err, care.ErrActorChanged)
+}
+
 func TestMark_MovesBetweenUnseenSeenReadAndArchived(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

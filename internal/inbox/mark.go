@@ -199,7 +199,7 @@ func apply(ctx context.Context, tx pgx.Tx, cmd care.Command, mark Mark, t Target
 			return Counts{}, false, err
 		}
 	}
-	if c, err = counts(ctx, tx, person); err != nil {
+	if err = count(ctx, person, &c)(db.New(tx))(); err != nil {
 		return Counts{}, false, err
 	}
 	if len(changed) > 0 {

@@ -13,28 +13,36 @@ import (
 	"carewire/internal/postgres/db"
 )
 
+// Statement queues a generated :batchone or :batchmany statement with one set of parameters:
+//
+//	func(q *db.Queries) (read func() error) {
+//		results := q.RecordInsert(ctx, []db.RecordInsertParams{params})
+//		return func() error { … results.QueryRow(…) … }
+//	}
+//
+// The returned function reads the result when it arrives. Its error cannot undo anything, because
+// the transaction may have committed by then. A statement that must stop the transaction fails in
+// the database, with refuse() (see postgres.FailedChecks).
+type Statement func(q *db.Queries) (read func() error)
+
+// ReadBatch is a transaction of queries that do not depend on each other's results. They take one
+// round trip. Only Writer.ReadInBatch and Writer.InBatch create one.
+type ReadBatch struct {
+	statements queue
+}
+
+// Queue adds a statement.
+func (b *ReadBatch) Queue(s Statement) { b.statements.add(s) }
+
 // Batch is a transaction of statements that do not depend on each other's results. The statements
 // and the commit take one round trip; two if the command has an idempotency key. Only
 // Writer.InBatch creates a Batch, so that every append is part of a transaction.
 type Batch struct {
-	statements queue
-	err        error
+	ReadBatch
+
+	err error
 	// events are the appended events.
 	events []event.Event
-}
-
-// Queue adds a generated :batchone statement with one set of parameters:
-//
-//	b.Queue(func(q *db.Queries) func() error {
-//		results := q.RecordInsert(ctx, []db.RecordInsertParams{params})
-//		return func() error { … results.QueryRow(…) … }
-//	})
-//
-// The returned function reads the row when it arrives. Its error cannot undo anything, because the
-// transaction may have committed by then. A statement that must stop the transaction fails in the
-// database, with refuse() (see postgres.FailedChecks).
-func (b *Batch) Queue(statement func(q *db.Queries) (read func() error)) {
-	b.statements.add(statement)
 }
 
 // Append inserts the events into the outbox in the given order, with the checks of the function
@@ -80,6 +88,16 @@ func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Bat
 	return nil
 }
 
+// ReadInBatch runs the queries that fill adds to the batch as one transaction, with the scope and the
+// errors of Read. Their plans are those for any arguments (see postgres.QueueReadScope). Use it
+// for the hot path, and Read for everything else.
+func (w *Writer) ReadInBatch(ctx context.Context, actor care.Actor, fill func(b *ReadBatch)) error {
+	b := &ReadBatch{}
+	postgres.QueueReadScope(&b.statements.Batch, actor)
+	fill(b)
+	return w.Audited(ctx, postgres.InBatch(ctx, w.pool, &b.statements.Batch))
+}
+
 // queue is a pgx.Batch that implements db.DBTX: generated :exec and :batch… statements join the
 // batch instead of being sent.
 type queue struct {
@@ -90,8 +108,8 @@ type queue struct {
 
 var errNotQueueable = errors.New("outbox: only :exec and :batch statements can be queued")
 
-// add queues a :batchone statement, and calls read when its row arrives.
-func (q *queue) add(statement func(q *db.Queries) (read func() error)) {
+// add queues a statement, and reads its result when it arrives.
+func (q *queue) add(statement Statement) {
 	results := &arrivingResults{}
 	q.arriving = results
 	read := statement(db.New(q))

@@ -37,13 +37,23 @@ func BeginAs(batch *pgx.Batch, actor care.Actor) {
 
 // QueueActorScope queues the actor's scope alone, as the first statement of a batch that is one
 // transaction (InBatch).
-func QueueActorScope(batch *pgx.Batch, actor care.Actor) {
+func QueueActorScope(batch *pgx.Batch, actor care.Actor) { queueScope(batch, actor, "") }
+
+// genericPlans is a further column of the scope.
+const genericPlans = ", set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+// QueueReadScope queues the actor's scope, as QueueActorScope does, for queries whose plans hold for
+// any arguments: each session plans them once. Otherwise PostgreSQL plans a query with LIMIT $n for
+// each execution, which takes longer than reading a page from partitioned tables.
+func QueueReadScope(batch *pgx.Batch, actor care.Actor) { queueScope(batch, actor, genericPlans) }
+
+func queueScope(batch *pgx.Batch, actor care.Actor, more string) {
 	s := scopeOf(actor)
 	if actor.CachedVersion != 0 {
-		batch.Queue(scopeCachedSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt, actor.UserID, actor.CachedVersion)
+		batch.Queue(scopeCachedSQL+more, s.scope, s.person, s.clinics, s.clinical, s.patientAt, actor.UserID, actor.CachedVersion)
 		return
 	}
-	batch.Queue(scopeSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt)
+	batch.Queue(scopeSQL+more, s.scope, s.person, s.clinics, s.clinical, s.patientAt)
 }
 
 // CheckActorVersion returns care.ErrActorChanged if a cached actor has changed, for a transaction

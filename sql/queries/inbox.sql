@@ -5,11 +5,11 @@
 -- each change include those of the earlier ones.
 SELECT pg_advisory_xact_lock(hashtextextended(@lock_name::text, 0));
 
--- name: InboxCounts :one
+-- name: InboxCounts :batchone
 -- Counts the newest unread notifications, up to a limit, and the unseen ones among them.
 SELECT
     count(*) AS unread,
-    count(*) FILTER (WHERE newest.seen_at IS NULL) AS unseen
+    (count(*) - count(newest.seen_at))::bigint AS unseen
 FROM (
     SELECT n.seen_at
     FROM notifications AS n
@@ -21,7 +21,7 @@ FROM (
     LIMIT @most
 ) AS newest;
 
--- name: InboxList :many
+-- name: InboxList :batchmany
 -- Returns the inbox without its archive, newest first. A page continues below (@before_time,
 -- @before_id). Each variant of this query has an index.
 SELECT n.*
@@ -35,7 +35,7 @@ WHERE n.recipient_id = @recipient_id
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT @row_limit;
 
--- name: InboxListUnread :many
+-- name: InboxListUnread :batchmany
 SELECT n.*
 FROM inbox_items AS n
 WHERE n.recipient_id = @recipient_id
@@ -49,7 +49,7 @@ WHERE n.recipient_id = @recipient_id
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT @row_limit;
 
--- name: InboxListArchived :many
+-- name: InboxListArchived :batchmany
 SELECT n.*
 FROM inbox_items AS n
 WHERE n.recipient_id = @recipient_id

@@ -66,11 +66,11 @@ func InboxCounts(writer *outbox.Writer) func(ctx context.Context, person uuid.UU
 func registerInbox(api *httpapi.Server, service *inbox.Service) {
 	type output struct{ Body InboxPage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-inbox", Method: http.MethodGet, Path: "/api/inbox", Tag: "me", Action: care.SelfManage,
+		ID: "list-inbox", Method: http.MethodGet, Path: "/api/inbox", Tag: "me", Action: care.SelfManage, CachedActor: true,
 		Summary: "List the inbox",
 		Description: "The caller's own notifications, newest first, without archived ones. `unread` " +
 			"and `unseen` count the whole inbox, regardless of the filters. They are exact up to " +
-			"1000 unread notifications.",
+			"500 unread notifications.",
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *inboxInput) (*output, error) {
 		before, err := httpapi.ParseCursor(in.Cursor, care.AfterAll)

@@ -137,6 +137,369 @@ func (b *IdempotencyKeyLockBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const InboxCounts = `-- name: InboxCounts :batchone
+SELECT
+    count(*) AS unread,
+    (count(*) - count(newest.seen_at))::bigint AS unseen
+FROM (
+    SELECT n.seen_at
+    FROM notifications AS n
+    WHERE n.recipient_id = $1
+        AND n.held_until IS NULL
+        AND n.archived_at IS NULL
+        AND n.read_at IS NULL
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT $2
+) AS newest
+`
+
+type InboxCountsBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InboxCountsParams struct {
+	RecipientID uuid.UUID
+	Most        int32
+}
+
+type InboxCountsRow struct {
+	Unread int64
+	Unseen int64
+}
+
+// Counts the newest unread notifications, up to a limit, and the unseen ones among them.
+func (q *Queries) InboxCounts(ctx context.Context, arg []InboxCountsParams) *InboxCountsBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.RecipientID,
+			a.Most,
+		}
+		batch.Queue(InboxCounts, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InboxCountsBatchResults{br, len(arg), false}
+}
+
+func (b *InboxCountsBatchResults) QueryRow(f func(int, InboxCountsRow, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var i InboxCountsRow
+		if b.closed {
+			if f != nil {
+				f(t, i, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(&i.Unread, &i.Unseen)
+		if f != nil {
+			f(t, i, err)
+		}
+	}
+}
+
+func (b *InboxCountsBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const InboxList = `-- name: InboxList :batchmany
+SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until
+FROM inbox_items AS n
+WHERE n.recipient_id = $1
+    AND n.archived_at IS NULL
+    AND n.held_until IS NULL
+    AND ($2::text = '' OR n.category = $2)
+    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $3)
+    AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $6
+`
+
+type InboxListBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InboxListParams struct {
+	RecipientID uuid.UUID
+	Category    string
+	ClinicID    uuid.UUID
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+// Returns the inbox without its archive, newest first. A page continues below (@before_time,
+// @before_id). Each variant of this query has an index.
+func (q *Queries) InboxList(ctx context.Context, arg []InboxListParams) *InboxListBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.RecipientID,
+			a.Category,
+			a.ClinicID,
+			a.BeforeTime,
+			a.BeforeID,
+			a.RowLimit,
+		}
+		batch.Queue(InboxList, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InboxListBatchResults{br, len(arg), false}
+}
+
+func (b *InboxListBatchResults) Query(f func(int, []InboxItem, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var items []InboxItem
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i InboxItem
+				if err := rows.Scan(
+					&i.ID,
+					&i.EventPosition,
+					&i.EventID,
+					&i.EventType,
+					&i.Subject,
+					&i.RecipientID,
+					&i.ClinicID,
+					&i.Category,
+					&i.Priority,
+					&i.CreatedAt,
+					&i.SeenAt,
+					&i.ReadAt,
+					&i.ArchivedAt,
+					&i.HeldUntil,
+				); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *InboxListBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const InboxListArchived = `-- name: InboxListArchived :batchmany
+SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until
+FROM inbox_items AS n
+WHERE n.recipient_id = $1
+    AND n.archived_at IS NOT NULL
+    AND n.held_until IS NULL
+    AND ($2::text = '' OR n.category = $2)
+    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $3)
+    AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $6
+`
+
+type InboxListArchivedBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InboxListArchivedParams struct {
+	RecipientID uuid.UUID
+	Category    string
+	ClinicID    uuid.UUID
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+func (q *Queries) InboxListArchived(ctx context.Context, arg []InboxListArchivedParams) *InboxListArchivedBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.RecipientID,
+			a.Category,
+			a.ClinicID,
+			a.BeforeTime,
+			a.BeforeID,
+			a.RowLimit,
+		}
+		batch.Queue(InboxListArchived, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InboxListArchivedBatchResults{br, len(arg), false}
+}
+
+func (b *InboxListArchivedBatchResults) Query(f func(int, []InboxItem, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var items []InboxItem
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i InboxItem
+				if err := rows.Scan(
+					&i.ID,
+					&i.EventPosition,
+					&i.EventID,
+					&i.EventType,
+					&i.Subject,
+					&i.RecipientID,
+					&i.ClinicID,
+					&i.Category,
+					&i.Priority,
+					&i.CreatedAt,
+					&i.SeenAt,
+					&i.ReadAt,
+					&i.ArchivedAt,
+					&i.HeldUntil,
+				); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *InboxListArchivedBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
+const InboxListUnread = `-- name: InboxListUnread :batchmany
+SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until
+FROM inbox_items AS n
+WHERE n.recipient_id = $1
+    AND n.read_at IS NULL
+    AND n.archived_at IS NULL
+    AND n.held_until IS NULL
+    AND (NOT $2::boolean OR n.seen_at IS NULL)
+    AND ($3::text = '' OR n.category = $3)
+    AND ($4::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $4)
+    AND (n.created_at, n.id) < ($5::timestamptz, $6::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $7
+`
+
+type InboxListUnreadBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InboxListUnreadParams struct {
+	RecipientID uuid.UUID
+	Unseen      bool
+	Category    string
+	ClinicID    uuid.UUID
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+func (q *Queries) InboxListUnread(ctx context.Context, arg []InboxListUnreadParams) *InboxListUnreadBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.RecipientID,
+			a.Unseen,
+			a.Category,
+			a.ClinicID,
+			a.BeforeTime,
+			a.BeforeID,
+			a.RowLimit,
+		}
+		batch.Queue(InboxListUnread, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InboxListUnreadBatchResults{br, len(arg), false}
+}
+
+func (b *InboxListUnreadBatchResults) Query(f func(int, []InboxItem, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var items []InboxItem
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i InboxItem
+				if err := rows.Scan(
+					&i.ID,
+					&i.EventPosition,
+					&i.EventID,
+					&i.EventType,
+					&i.Subject,
+					&i.RecipientID,
+					&i.ClinicID,
+					&i.Category,
+					&i.Priority,
+					&i.CreatedAt,
+					&i.SeenAt,
+					&i.ReadAt,
+					&i.ArchivedAt,
+					&i.HeldUntil,
+				); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *InboxListUnreadBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const RecordInsert = `-- name: RecordInsert :batchone
 
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
