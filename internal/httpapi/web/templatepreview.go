@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -18,6 +19,8 @@ import (
 const (
 	previewPath      = "/admin/templates/preview"
 	previewEmailPath = previewPath + "/email"
+	// previewType is the type of event of a preview that names none.
+	previewType = "ehr.lab_report.created"
 )
 
 // emailPolicy is the Content-Security-Policy of an email's HTML in its frame: no scripts, only inline
@@ -30,7 +33,7 @@ var previewPage = template.Must(template.New("preview").Parse(`<h1>Template prev
 <label>Locale <input name="locale" value="{{.In.Locale}}" size="8" placeholder="en"></label>
 <label>Version <input name="version" value="{{.Version}}" size="6" inputmode="numeric" placeholder="newest"></label>
 <label>Event type <input name="type" value="{{.In.Type}}" size="36" placeholder="ehr.lab_report.created"></label>
-<label>or an event <input name="eventId" value="{{.EventID}}" size="36" placeholder="its ID"></label>
+<label>or an event instead <input name="eventId" value="{{.EventID}}" size="36" placeholder="its ID"></label>
 <label>Brand of clinic <input name="clinicId" value="{{.ClinicID}}" size="36" placeholder="its ID"></label>
 <button>Preview</button>
 </form>
@@ -150,6 +153,11 @@ func previewRequest(c *echo.Context) (in templateset.TemplatePreviewRequest, err
 				return in, care.InvalidField(field.name, "must be a UUID")
 			}
 		}
+	}
+	// The form always has a type, which an event replaces.
+	in.Type = cmp.Or(in.Type, previewType)
+	if in.EventID != uuid.Nil {
+		in.Type = ""
 	}
 	return in, nil
 }
