@@ -19,7 +19,7 @@ import (
 	"sync"
 	"time"
 
-	"carewire/internal/notify/smstext"
+	"carewire/internal/smstext"
 )
 
 // capacity is the number of messages that are kept.

@@ -17,12 +17,12 @@ const preferencesPath = "/preferences"
 var preferencesPage = template.Must(template.New("preferences").Parse(`<h1>Which messages you get</h1>
 <p class="lead">Urgent messages are always sent.</p>
 <form method="post" action="/preferences">
-<div class="scroll" tabindex="0" role="group" aria-label="Messages by subject and channel"><table><thead><tr><th scope="col">About</th>{{range .Channels}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
+<table class="stack"><thead><tr><th scope="col">About</th>{{range .Channels}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
 <tbody>
 {{- range .Rows}}
-<tr><th scope="row">{{.About}}</th>{{range .Cells}}<td><input type="checkbox" name="on" value="{{.Value}}" aria-label="{{.Label}}"{{if .Enabled}} checked{{end}}></td>{{end}}</tr>
+<tr><th scope="row">{{.About}}</th>{{range .Cells}}<td data-label="{{.Channel}}"><input type="checkbox" name="on" value="{{.Value}}" aria-label="{{.Label}}"{{if .Enabled}} checked{{end}}></td>{{end}}</tr>
 {{- end}}
-</tbody></table></div>
+</tbody></table>
 <p class="actions"><button>Save</button></p>
 </form>
 {{- if .Saved}}
@@ -35,8 +35,8 @@ var channelWords = map[string]string{
 }
 
 type preferenceCell struct {
-	Value, Label string
-	Enabled      bool
+	Value, Label, Channel string
+	Enabled               bool
 }
 
 type preferenceRow struct {
@@ -69,7 +69,7 @@ func (p *pages) showPreferences(c *echo.Context) error {
 			rows, last = append(rows, preferenceRow{About: about}), pref.Category
 		}
 		row := &rows[len(rows)-1]
-		row.Cells = append(row.Cells, preferenceCell{Value: preferenceName(pref), Label: channel + ": " + about, Enabled: pref.Enabled})
+		row.Cells = append(row.Cells, preferenceCell{Value: preferenceName(pref), Label: channel + ": " + about, Channel: channel, Enabled: pref.Enabled})
 	}
 	return p.render(c, "Preferences", preferencesPage, map[string]any{"Channels": channels, "Rows": rows, "Saved": c.QueryParam("saved") != ""})
 }

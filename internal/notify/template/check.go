@@ -9,7 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
-	"carewire/internal/notify/smstext"
+	"carewire/internal/smstext"
 )
 
 const (

@@ -1,6 +1,6 @@
 package template
 
-import "carewire/internal/notify/smstext"
+import "carewire/internal/smstext"
 
 // Content is a rendered message: the parts of an email, those of a push message, or the Text of a
 // text message. A WhatsApp message has Approved, and Text for people who read it elsewhere.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/notify/smstext"
+	"carewire/internal/smstext"
 )
 
 func TestSegments(t *testing.T) {
