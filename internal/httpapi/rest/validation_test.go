@@ -1,12 +1,18 @@
 package rest_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strconv"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
+	"carewire/internal/httpapi"
 	"carewire/internal/httpapi/problem"
 )
 
@@ -38,4 +44,29 @@ func TestValidation_SaysWhatAFieldMustBeInASentence(t *testing.T) {
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
 		require.Equal(t, []problem.FieldProblem{{Field: c.field, Message: c.says}}, p.Errors, c.path)
 	}
+}
+
+// unencodable is a body that fails while it is encoded.
+type unencodable struct {
+	Begun string `json:"begun"`
+}
+
+func (unencodable) MarshalJSON() ([]byte, error) { return nil, errors.New("not encodable") }
+
+func TestAnswer_IsWrittenWholeOrAsA500(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.do(patient, http.MethodGet, "/api/me", nil)
+	require.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"))
+
+	type output struct{ Body unencodable }
+	registry := prometheus.NewRegistry()
+	b.cfg.Registerer, b.cfg.Gatherer = registry, registry
+	var err error
+	b.server, err = httpapi.New(b.cfg.Config)
+	require.NoError(t, err)
+	httpapi.Register(b.server, httpapi.Operation{
+		ID: "get-unencodable", Method: http.MethodGet, Path: "/api/unencodable", Tag: "me", Action: care.SelfManage, Summary: "Get what cannot be encoded", Description: "For this test.",
+	}, func(context.Context, *struct{}) (*output, error) { return &output{}, nil })
+	requireProblem(t, b.do(patient, http.MethodGet, "/api/unencodable", nil), 500, "internal")
 }
