@@ -36,7 +36,7 @@ type directoryQuery struct {
 // loadPeople returns the people for a batch. It runs one query, and one more if events are about
 // records that were held. Holders of a role and members of a care team are in the order of their
 // ids.
-func loadPeople(ctx context.Context, queries *db.Queries, all []matched) (*rule.People, error) {
+func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now time.Time) (*rule.People, error) {
 	ask := directoryQuery{
 		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, roleKeys: map[rule.RoleKey]bool{}, teams: map[[2]uuid.UUID]int{}, conversations: map[uuid.UUID]bool{},
 	}
@@ -44,6 +44,7 @@ func loadPeople(ctx context.Context, queries *db.Queries, all []matched) (*rule.
 		ask.add(&all[i])
 	}
 	found := &rule.People{
+		Now:  now,
 		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
 	}
 	if len(ask.users)+len(ask.roleKeys)+len(ask.teams) == 0 {

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,4 +58,22 @@ func TestPlanner_KeepsNotificationsOutOfTheInboxOfPeopleWhoDoNotWantThem(t *test
 	urgent := b.record("ehr.lab_report.updated", patient, doctor)
 	b.handle(urgent)
 	require.Equal(t, []string{"false"}, b.texts(archived, urgent.ID, patient), "critical ones are always there")
+}
+
+func TestPlanner_SendsNothingAboutAnEventOlderThanTheTTL(t *testing.T) {
+	t.Parallel()
+	b := inApp(t)
+	b.publishInApp("rules:\n" + aRule("one", "ehr.*.created", "    channels: [email, inapp]\n") + aRule("two", "ehr.*.updated", "    channels: [email]\n    priority: high\n"))
+	patient, doctor := b.user("pat"), b.user("doc")
+	b.planner = b.newPlanner(func(cfg *dispatch.Config) {
+		cfg.Known.Channels, cfg.Channels = care.BuiltinChannels.Names(), care.BuiltinChannels.Named("email", "inapp")
+		cfg.Now = func() time.Time { return time.Now().Add(25 * time.Hour) }
+	})
+	e := b.record("ehr.lab_report.created", patient, doctor)
+	urgent := b.record("ehr.lab_report.updated", patient, doctor)
+	b.handle(e, urgent)
+	require.Equal(t, []string{"pat email suppressed normal: too_late"}, b.told(e))
+	require.Empty(t, b.jobs(e))
+	require.Equal(t, 1, one[int](b, `SELECT count(*)::integer FROM notifications WHERE event_id = $1 AND archived_at IS NULL`, e.ID), "it is in the inbox")
+	require.Equal(t, []string{"pat email queued high: rule two"}, b.told(urgent))
 }

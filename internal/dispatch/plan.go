@@ -40,7 +40,7 @@ func (p *Planner) plan(ctx context.Context, queries *db.Queries, batch []event.E
 			}
 			return plan{}, to, err
 		}
-		people, err := loadPeople(ctx, queries, found)
+		people, err := loadPeople(ctx, queries, found, p.now())
 		if err != nil {
 			return plan{}, to, err
 		}

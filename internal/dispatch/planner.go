@@ -40,6 +40,9 @@ type Config struct {
 	ConditionFailed func(rule, condition string)
 	// Unreached is called for each critical event that reaches no one, for metrics. May be nil.
 	Unreached func()
+	// Now returns the time, with which the age of events is compared with the ttl of rules; nil is
+	// time.Now.
+	Now func() time.Time
 }
 
 // Planner plans notifications by the rules. It implements ledger.PartialHandler and is safe for
@@ -51,6 +54,7 @@ type Planner struct {
 	logger     *slog.Logger
 	tracer     *tracing.Tracer
 	unreached  func()
+	now        func() time.Time
 
 	conditionFailed func(rule, condition string)
 	failureLog      failureLog
@@ -58,9 +62,13 @@ type Planner struct {
 
 // New returns a Planner.
 func New(cfg Config) *Planner {
+	now := cfg.Now
+	if now == nil {
+		now = time.Now
+	}
 	return &Planner{
 		river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: cfg.Channels, logger: cfg.Logger, tracer: cfg.Tracer, unreached: cfg.Unreached,
-		conditionFailed: cfg.ConditionFailed,
+		conditionFailed: cfg.ConditionFailed, now: now,
 	}
 }
 

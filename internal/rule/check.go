@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
@@ -58,6 +59,7 @@ func (c *checker) checkRule(raw *rawRule) (*Rule, []*event.Declaration) {
 			c.fail(raw.priority.line, "priority", "unknown priority %q; want one of critical, high, normal, bulk", raw.priority.value)
 		}
 	}
+	r.TTL = c.checkTTL(raw.ttl, r.Priority)
 	if raw.category.line > 0 {
 		r.category = event.Category(raw.category.value)
 		if !slices.Contains(categories, r.category) {
@@ -67,6 +69,37 @@ func (c *checker) checkRule(raw *rawRule) (*Rule, []*event.Declaration) {
 	r.template = raw.template.value
 	c.checkTemplates(raw, r, types)
 	return r, types
+}
+
+const (
+	// defaultTTL is the ttl of rules of the priorities normal and bulk that name none: a message about
+	// an ordinary event of the day before yesterday confuses more than it helps. One that is urgent
+	// is still better late than never.
+	defaultTTL = 24 * time.Hour
+	// minTTL and maxTTL bound a ttl. A shorter one would drop messages while the planner restarts.
+	minTTL = time.Minute
+	maxTTL = 30 * 24 * time.Hour
+	noTTL  = "none"
+
+	notDuration = "%q is not a duration; want hours, minutes or seconds with their unit, such as 24h or 90m, or " + noTTL
+)
+
+// checkTTL returns the duration, or the default of the priority if none is written.
+func (c *checker) checkTTL(t text, p Priority) time.Duration {
+	switch {
+	case t.line == 0 && (p == Critical || p == High), t.value == noTTL:
+		return 0
+	case t.line == 0:
+		return defaultTTL
+	}
+	ttl, err := time.ParseDuration(t.value)
+	switch {
+	case err != nil:
+		c.fail(t.line, "ttl", notDuration, t.value)
+	case ttl < minTTL || ttl > maxTTL:
+		c.fail(t.line, "ttl", "want between 1m and 720h, or %s", noTTL)
+	}
+	return ttl
 }
 
 // missing reports a missing field. An invalid one has its error already.

@@ -26,6 +26,7 @@
 //	    template: clinical                 # the default is the category's name
 //	    imported: true                     # also for imported events; default false
 //	    unverified: true                   # also to an unverified address; default false
+//	    ttl: 24h                           # no messages about older events; default 24h, none for high and critical
 //
 // In CEL, event has id, type, source, subject, time (a timestamp), clinicid, personid, actorid,
 // actorrole, subjectversion and imported; a missing value is the empty string or 0. data is the

@@ -66,6 +66,7 @@ type rawRule struct {
 	template   text
 	imported   bool
 	unverified bool
+	ttl        text
 }
 
 type rawRecipient struct {
@@ -156,13 +157,19 @@ func (r *reader) readRule(i int, node ast.Node) *rawRule {
 			raw.imported = r.yaml.Bool(value, key)
 		case "unverified":
 			raw.unverified = r.yaml.Bool(value, key)
+		case "ttl":
+			if number, ok := value.(*ast.IntegerNode); ok {
+				r.fail(yamlnode.Line(value), key, notDuration, number.String())
+				return true
+			}
+			raw.ttl = r.text(value, key)
 		case "schedule", "digest", "escalate":
 			r.fail(yamlnode.Line(value), key, "is not supported yet; remove it")
 		default:
 			return false
 		}
 		return true
-	}, "name", "on", "when", "recipients", "channels", "fallback", "priority", "category", "template", "imported", "unverified")
+	}, "name", "on", "when", "recipients", "channels", "fallback", "priority", "category", "template", "imported", "unverified", "ttl")
 	return raw
 }
 

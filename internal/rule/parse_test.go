@@ -30,6 +30,9 @@ func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
 		{"an anchor", one("user.created", "    template: &a welcome\n"), "not supported"},
 		{"a number as text", one("user.created", "    template: 7\n"), "rule one: template: want text, got a number"},
 		{"an empty value", one("user.created", "    template:\n"), "rule one: template: want text, got nothing"},
+		{"a ttl without a unit", one("user.created", "    ttl: 24\n"), "rule one: ttl: \"24\" is not a duration; want hours, minutes or seconds with their unit, such as 24h or 90m, or none"},
+		{"a ttl that is too short", one("user.created", "    ttl: 10s\n"), "rule one: ttl: want between 1m and 720h, or none"},
+		{"a negative ttl", one("user.created", "    ttl: -1h\n"), "rule one: ttl: want between 1m and 720h, or none"},
 		{"text as boolean", one("user.created", "    imported: yes please\n"), "rule one: imported: want true or false"},
 		{"a bad name", "rules: [{name: A b, on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: invalid name \"A b\"; want"},
 		{"no name", "rules: [{on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: is missing"},
@@ -103,7 +106,7 @@ my.yaml:9: rule first: priority: unknown priority "soon"; want one of critical, 
 my.yaml:10: rule #2: name: is missing: want a name, which deliveries and decisions are stored with
 my.yaml:12: rule #2: recipients[0].role: unknown clinic role "king"; want one of doctor, nurse, receptionist, admin
 my.yaml:14: rule #2: recipients[1].unless: undeclared reference to 'recipient.size' (did you mean 'recipient.id' or 'recipient.role'?). There are data.<field>, event.id, event.type, event.source, event.subject, event.time, event.clinicid, event.personid, event.actorid, event.actorrole, event.subjectversion, event.imported, recipient.id, recipient.role
-my.yaml:16: rule #2: colour: unknown field; want one of name, on, when, recipients, channels, fallback, priority, category, template, imported, unverified
+my.yaml:16: rule #2: colour: unknown field; want one of name, on, when, recipients, channels, fallback, priority, category, template, imported, unverified, ttl
 `), errs.In("my.yaml").Error())
 }
 

@@ -103,4 +103,7 @@ type People struct {
 	// Held is the time until which a record is held from its patient, by the event's subject, for
 	// held records only.
 	Held map[string]time.Time
+	// Now is the time of the plan, with which the age of the event is compared; with the zero time no
+	// event is too late.
+	Now time.Time
 }

@@ -16,6 +16,8 @@ const (
 	ReasonChannelNotConfigured = "channel_not_configured"
 	// ReasonDuplicateOf, followed by a rule's name: that rule notifies the person on this channel.
 	ReasonDuplicateOf = "duplicate_of:"
+	// ReasonTooLate: the event is older than the rule's ttl. The notification is in the inbox.
+	ReasonTooLate = "too_late"
 	// ReasonUnless: the recipient's unless leaves the person out.
 	ReasonUnless = "unless"
 	// ReasonConditionFailed: when could not be evaluated on this event, so the rule notifies no one.

@@ -1,6 +1,7 @@
 package rule_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -223,5 +224,34 @@ func TestResolve_FallsBackForCriticalEventsAndRulesOnly(t *testing.T) {
 	for on, priority := range map[string]string{"ehr.*.created": "critical", "ehr.*.critical": "high"} {
 		typ := "ehr.lab_report." + on[len("ehr.*."):]
 		ruletest.Plan(t, src(on, priority), record(typ), people).Require(t, "doc - not by one: no_longer_at_clinic")
+	}
+}
+
+func TestResolve_SendsNoMessagesAboutEventsOlderThanTheTTL(t *testing.T) {
+	t.Parallel()
+	pat := who("pat", care.Patient)
+	invoice := event.New(care.Command{Actor: care.SystemActor("test")}, "billing.invoice_issued", care.Ref{Kind: "invoice", ID: uuid.New()}, event.BillingDue{UserID: pat.ID}).
+		About(care.Command{}, pat.ID, &clinic)
+	lines := func(field string, late time.Duration) string {
+		rules := "rules:\n  - {name: due, on: billing.invoice_issued, recipients: [user: data.userId], channels: [push, inapp], fallback: [email]" + field + "}\n"
+		plan := ruletest.Plan(t, []byte(rules), invoice, ruletest.People(pat), ruletest.Channels("push", "email", "inapp"), ruletest.Late(late))
+		return strings.Join(plan.Lines(), "; ")
+	}
+	const inbox = "; pat inapp normal: rule due"
+	for _, c := range []struct {
+		field string
+		late  time.Duration
+		want  string
+	}{
+		{"", 24 * time.Hour, "pat push not: no_address" + inbox + "; pat email normal: fallback for push, rule due"},
+		{"", 24*time.Hour + time.Second, "pat push not: too_late" + inbox},
+		{", ttl: 2h", 3 * time.Hour, "pat push not: too_late" + inbox},
+		{", ttl: none", 1000 * time.Hour, "pat push not: no_address" + inbox + "; pat email normal: fallback for push, rule due"},
+		{", priority: bulk", 25 * time.Hour, "pat push not: too_late; pat inapp bulk: rule due"},
+		{", priority: high", 1000 * time.Hour, "pat push not: no_address; pat inapp high: rule due; pat email high: fallback for push, rule due"},
+		{", priority: critical", 1000 * time.Hour, "pat push not: no_address; pat inapp critical: rule due; pat email critical: fallback for push, rule due"},
+		{", priority: critical, ttl: 5m", time.Hour, "pat push not: too_late; pat inapp critical: rule due"},
+	} {
+		require.Equal(t, c.want, lines(c.field, c.late), "%s %s", c.field, c.late)
 	}
 }

@@ -262,7 +262,7 @@ func (r *resolver) notify(c *candidate, person *Person) {
 		t.InAppOff = false // Another rule's category.
 	}
 	for i := range len(t.Messages) {
-		if t.Messages[i].Suppressed {
+		if m := t.Messages[i]; m.Suppressed && m.Reason != ReasonTooLate {
 			r.fallBack(&t, person, t.Messages[i])
 		}
 	}
@@ -307,6 +307,9 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 	if !ok {
 		return ReasonChannelNotConfigured
 	}
+	if channel != care.ChannelInApp && r.tooLate(m) {
+		return ReasonTooLate
+	}
 	has, verified := person.address(c.Address)
 	switch {
 	case !has:
@@ -317,6 +320,11 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 		return ReasonAddressUnverified
 	}
 	return ""
+}
+
+// tooLate reports whether the event is older than the rule's ttl.
+func (r *resolver) tooLate(m *Match) bool {
+	return m.Rule.TTL > 0 && r.people.Now.Sub(r.event.Time) > m.Rule.TTL
 }
 
 // verificationTemplate is the template of codes that verify an address. They also go to a suppressed

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -39,6 +40,9 @@ type Rule struct {
 	Imported bool
 	// Unverified reports that the rule may also use an address that is not verified yet.
 	Unverified bool
+	// TTL is the age of an event from which the rule sends no more messages about it; 0 means that it
+	// sends them at any age.
+	TTL time.Duration
 
 	// category and template are empty if the event type decides.
 	category   event.Category

@@ -59,6 +59,7 @@ type world struct {
 	configured care.Channels
 	known      rule.Known
 	heldUntil  time.Time
+	late       time.Duration
 }
 
 // People adds possible recipients.
@@ -83,6 +84,9 @@ func KnownChannels(more ...care.Channel) Option {
 // Held sets the time until which the event's record is held from its patient, as no clinician has
 // seen its critical finding.
 func Held(until time.Time) Option { return func(w *world) { w.heldUntil = until } }
+
+// Late plans the event so long after its time; the default is at once.
+func Late(by time.Duration) Option { return func(w *world) { w.late = by } }
 
 // Templates sets the templates that the rules are checked against, such as Templates.Has of
 // template.Default; by default every template exists.
@@ -130,6 +134,7 @@ func (w *world) directory(e *event.Event) *rule.People {
 	found := &rule.People{
 		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
 	}
+	found.Now = e.Time.Add(w.late)
 	if !w.heldUntil.IsZero() {
 		found.Held[e.Subject] = w.heldUntil
 	}
