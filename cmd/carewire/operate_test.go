@@ -83,6 +83,11 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(s.ok("rules", "explain", "--json", failed[0].EventID)), &explained))
 	require.Equal(t, "decided", explained.Verdict)
 	require.Equal(t, why, s.ok("rules", "explain", strconv.FormatInt(explained.Position, 10)), "by its position")
+	draft := filepath.Join(t.TempDir(), "draft.yaml")
+	require.NoError(t, os.WriteFile(draft, []byte("rules:\n  - {name: quiet, on: ehr.*.created, recipients: [user: data.doctorId], channels: [email]}\n"), 0o600))
+	require.Contains(t, s.ok("rules", "dry-run", draft, strconv.FormatInt(explained.Position, 10)), "rule quiet")
+	require.Contains(t, s.ok("rules", "dry-run", draft, "--type", "ehr.note.created", "--data", `{"doctorId": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"}`), "unknown_user")
+	require.Contains(t, s.ok("rules", "dry-run", draft, "--type", "user.created"), "no rule matches")
 	require.Contains(t, s.refused("rules", "explain", "99999999"), "no event at position 99999999")
 
 	_, _, err = s.do("operator@demo.example", http.MethodDelete, "/sandbox/faults", "")

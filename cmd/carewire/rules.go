@@ -14,7 +14,7 @@ import (
 func rulesCommand() *cobra.Command {
 	return group("rules", "Manage the notification rules",
 		rulesCheckCommand(), rulesPublishCommand(), rulesListCommand(), rulesFailuresCommand(), rulesShowCommand(), rulesDiffCommand(),
-		rulesRollbackCommand(), rulesDefaultCommand(), rulesExplainCommand())
+		rulesRollbackCommand(), rulesDefaultCommand(), rulesExplainCommand(), rulesDryRunCommand())
 }
 
 func rulesCheckCommand() *cobra.Command {

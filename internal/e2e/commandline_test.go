@@ -13,6 +13,7 @@ import (
 type (
 	commandLine    = ops.Operator
 	deliveryFilter = ops.DeliveryFilter
+	dryRunRequest  = ops.DryRunRequest
 )
 
 // byCLI is the command that the command line acts for.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,6 +85,47 @@ func TestOperators_GetTheSameExplanationFromTheAPIAndTheCommand(t *testing.T) {
 	for _, who := range []string{doctor, patient, admin, auditor} {
 		require.Equal(t, http.StatusForbidden, c.do(who, http.MethodGet, "/api/notifications/explain?event="+eventID, nil).status, who)
 	}
+}
+
+func TestOperators_TryRulesOnAnEventBeforeTheyPublishThem(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	subject := "lab_report/" + c.writeReport()
+	c.eventually("all is sent", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+	eventID := ofType(c.story(subject), "ehr.lab_report.created")[0]["id"].(string)
+	decisions := func(answer map[string]any) (lines []string) {
+		for _, d := range answer["decisions"].([]any) {
+			d := d.(map[string]any)
+			lines = append(lines, fmt.Sprint(d["rule"], " ", d["recipientId"], " ", d["channel"], " ", d["reason"]))
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	explained := c.do(operator, http.MethodGet, "/api/notifications/explain?event="+eventID, nil).decode(t)["rules"].([]any)[0].(map[string]any)
+	var want []string
+	for _, d := range explained["decisions"].([]any) {
+		d := d.(map[string]any)
+		want = append(want, fmt.Sprint(explained["rule"], " ", d["recipientId"], " ", d["channel"], " ", d["reason"]))
+	}
+	slices.Sort(want)
+	try := func(source string) map[string]any {
+		a := c.do(operator, http.MethodPost, "/api/rules/dry-run", map[string]any{"source": source, "eventId": eventID})
+		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+		return a.decode(t)
+	}
+	before := len(c.story(subject))
+	current := c.do(operator, http.MethodGet, "/api/rules/current", nil).decode(t)["source"].(string)
+	same := try(current)
+	require.Equal(t, want, decisions(same), "the rules in force decide as the planner did")
+	require.Equal(t, eventID, same["eventId"])
+
+	const draft = "rules:\n  - {name: quiet, on: ehr.*.created, recipients: [user: data.doctorId], channels: [sms]}\n"
+	drafted := try(draft)
+	require.Len(t, decisions(drafted), 1)
+	run, err := c.commands().DryRunRules(t.Context(), "draft.yaml", dryRunRequest{Source: draft, EventID: uuid.MustParse(eventID)})
+	require.NoError(t, err)
+	require.Equal(t, drafted["decisions"].([]any)[0].(map[string]any)["state"], run.Decisions[0].State)
+	require.Len(t, c.story(subject), before, "nothing was written")
 }
 
 func TestOperators_RedriveEventsThatFollowersSkipped(t *testing.T) {

@@ -113,7 +113,7 @@ func (o *Operator) openJobs(ctx context.Context, cfg OpenConfig) (*jobs, error) 
 	planner := dispatch.New(dispatch.Config{River: client, Known: known.Known, Channels: configured, Logger: o.logger})
 	// The service learns of these writes from its own poll.
 	writer := outbox.NewWriter(pool, outbox.NewWaker(pool, o.logger))
-	return &jobs{writer: writer, river: client, handlers: FollowerHandlers(cfg.Listeners, planner)}, nil
+	return &jobs{writer: writer, river: client, handlers: FollowerHandlers(cfg.Listeners, planner), planner: planner}, nil
 }
 
 // insertOnlyClient returns a River client that inserts jobs and works none.

@@ -43,8 +43,9 @@ type jobs struct {
 	writer *outbox.Writer
 	// river inserts jobs; it needs no workers.
 	river *river.Client[pgx.Tx]
-	// handlers are those of the followers, by name.
+	// handlers are those of the followers, by name; planner is one of them.
 	handlers map[string]ledger.Handler
+	planner  *dispatch.Planner
 }
 
 // Config has the dependencies of New. All fields are required.
@@ -98,7 +99,7 @@ func New(cfg Config) (*Operator, error) {
 	return &Operator{
 		app:       opened(cfg.App),
 		worker:    opened(cfg.Writer.Pool()),
-		jobs:      opened(&jobs{writer: cfg.Writer, river: cfg.River, handlers: FollowerHandlers(cfg.Listeners, cfg.Planner)}),
+		jobs:      opened(&jobs{writer: cfg.Writer, river: cfg.River, handlers: FollowerHandlers(cfg.Listeners, cfg.Planner), planner: cfg.Planner}),
 		followers: FollowerNames(cfg.Listeners),
 		channels:  cfg.Channels,
 		known:     opened(cfg.Known),

@@ -143,6 +143,32 @@ func (o *Operator) RollBackRules(ctx context.Context, cmd care.Command, version 
 	return published, err
 }
 
+// DryRunRequest is a draft of the rules and an event.
+type DryRunRequest = dispatch.DryRunRequest
+
+// MadeUpEvent is an event that did not happen.
+type MadeUpEvent = dispatch.MadeUpEvent
+
+// DryRun is what a rule set decides about an event.
+type DryRun = dispatch.DryRun
+
+// DryRunRules returns what a draft of the rules decides about an event. It writes nothing. file is
+// the draft's name in errors; empty leaves it out.
+func (o *Operator) DryRunRules(ctx context.Context, file string, in DryRunRequest) (run DryRun, err error) {
+	known, err := o.known.get(ctx)
+	if err != nil {
+		return run, err
+	}
+	err = o.withJobs(ctx, func(j *jobs) error {
+		run, err = j.planner.DryRun(ctx, j.writer.Pool(), in, known)
+		if file != "" {
+			err = inFile(file, err)
+		}
+		return err
+	})
+	return run, err
+}
+
 // inFile adds the file's name to each error of a rule set.
 func inFile(file string, err error) error {
 	if errs, ok := errors.AsType[rule.Errors](err); ok {

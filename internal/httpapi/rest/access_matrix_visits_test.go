@@ -549,6 +549,7 @@ func (w *walk) visitPlatform(all map[string]func() visit) {
 	all["audit"] = to("/api/audit?subject=user/"+w.ids[patient].String(), nil)
 	all["audit-people"] = to("/api/audit/people?ids="+w.ids[patient].String(), nil)
 	all["list-rule-sets"], all["check-rules"], all["publish-rules"] = to("/api/rules", nil), to("/api/rules/check", rules), to("/api/rules", rules)
+	all["dry-run-rules"] = to("/api/rules/dry-run", with(rules, "event", map[string]any{"type": "user.created"}))
 	all["get-current-rules"], all["get-rule-set"] = published("/api/rules/current", nil), published("/api/rules/1", nil)
 	all["diff-rule-sets"], all["roll-back-rules"] = published("/api/rules/diff?from=1", nil), published("/api/rules/1/rollback", map[string]any{})
 	templates := map[string]any{"source": string(template.Source())}

@@ -217,7 +217,7 @@ func (b *bundle) posts() map[string]func() post {
 // stores nothing, an event has an id of its own, what was redriven is refused, and accepting an invitation again changes nothing.
 var repeatable = []string{
 	"mark-inbox-seen", "mark-inbox-read", "mark-inbox-unread", "mark-inbox-archive", "mark-inbox-unarchive",
-	"accept-invitation", "activate-service-account", "renew-activation-code", "issue-socket-ticket", "check-rules", "check-templates", "preview-templates", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
+	"accept-invitation", "activate-service-account", "renew-activation-code", "issue-socket-ticket", "check-rules", "dry-run-rules", "check-templates", "preview-templates", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
 }
 
 func decodedETag(tb testing.TB, w *httptest.ResponseRecorder) string {

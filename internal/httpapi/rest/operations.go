@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
+	"carewire/internal/dispatch"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
 )
@@ -23,6 +24,8 @@ type Operations interface {
 	ListDeadLetters(ctx context.Context, after int64, limit int32) ([]ledger.DeadLetter, error)
 	// RedriveDeadLetter is ledger.Requeue.
 	RedriveDeadLetter(ctx context.Context, cmd care.Command, id int64) error
+	// DryRunRules is dispatch.Planner.DryRun; file is empty.
+	DryRunRules(ctx context.Context, file string, in dispatch.DryRunRequest) (dispatch.DryRun, error)
 	// ListSuppressions is notify.ListSuppressions.
 	ListSuppressions(ctx context.Context, f notify.SuppressionFilter) ([]notify.Suppression, error)
 	// RemoveSuppression is notify.RemoveSuppression.

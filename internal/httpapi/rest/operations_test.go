@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
+	"carewire/internal/dispatch"
 	"carewire/internal/ledger"
 )
 
@@ -45,6 +46,11 @@ func (o *operations) ListDeadLetters(_ context.Context, after int64, limit int32
 	return all, o.err
 }
 
+func (o *operations) DryRunRules(_ context.Context, _ string, in dispatch.DryRunRequest) (dispatch.DryRun, error) {
+	o.asked = append(o.asked, "dry run "+in.Source)
+	return dispatch.DryRun{Decisions: []dispatch.DryRunDecision{}}, o.err
+}
+
 func (o *operations) RedriveDeadLetter(_ context.Context, cmd care.Command, id int64) error {
 	return o.ask(cmd, "rejection", id)
 }
@@ -60,6 +66,7 @@ func TestOperations_AreForOperatorsAndEachRefusalIsKept(t *testing.T) {
 		{"GET", "/api/rules/diff?from=1", ""},
 		{"POST", "/api/rules", `{"source": "rules: []"}`},
 		{"POST", "/api/rules/check", `{"source": "rules: []"}`},
+		{"POST", "/api/rules/dry-run", `{"source": "rules: []", "event": {"type": "user.created"}}`},
 		{"POST", "/api/rules/1/rollback", `{}`},
 		{"GET", "/api/followers", ""},
 		{"GET", "/api/followers/dispatch/failures", ""},

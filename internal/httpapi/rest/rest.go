@@ -92,7 +92,7 @@ func Register(api *httpapi.Server, s Services) error {
 	registerInbox(api, own)
 	registerNotifications(api, notify.NewInbox(s.Writer), own)
 	registerExplain(api, s.Writer)
-	registerRules(api, s.Writer, s.Rules)
+	registerRules(api, s.Writer, s.Rules, s.Operations)
 	registerTemplates(api, s.Writer, s.Templates)
 	registerFollowers(api, s.Writer, s.Operations)
 	registerDeliveries(api, s.Writer, s.Operations, s.Directory.Channels())

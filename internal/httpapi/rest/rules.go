@@ -44,10 +44,11 @@ type RuleCount struct {
 }
 
 // registerRules adds the routes of the notification rules.
-func registerRules(api *httpapi.Server, writer *outbox.Writer, known dispatch.Known) {
+func registerRules(api *httpapi.Server, writer *outbox.Writer, known dispatch.Known, operations Operations) {
 	registerRuleReads(api, writer)
 	registerRuleDiff(api, writer)
 	registerRuleWrites(api, writer, known)
+	registerRuleDryRun(api, operations)
 }
 
 func registerRuleReads(api *httpapi.Server, writer *outbox.Writer) {
@@ -170,6 +171,25 @@ func registerRuleWrites(api *httpapi.Server, writer *outbox.Writer, known dispat
 		return publishedRules(ctx, writer, version, err)
 	}, func(ctx context.Context, _ *rollbackInput, done *care.ReplayError) (*ruleSetOutput, error) {
 		return publishedRules(ctx, writer, int32(done.Version), nil)
+	})
+}
+
+func registerRuleDryRun(api *httpapi.Server, operations Operations) {
+	type input struct{ Body dispatch.DryRunRequest }
+	type output struct{ Body dispatch.DryRun }
+	httpapi.Register(api, httpapi.Operation{
+		ID: "dry-run-rules", Method: http.MethodPost, Path: rulesPath + "/dry-run",
+		Tag: "operate", Action: care.RulesPublish,
+		Status: http.StatusOK, Repeatable: true,
+		Summary: "Try rules on an event",
+		Description: "Checks a source like `/api/rules/check`, and returns what it decides about an " +
+			"event of the ledger or a made-up one: who gets a message on which channel and why, " +
+			"with the addresses, preferences and roles that people have now. It stores and sends " +
+			"nothing.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid, care.NotFound, care.Conflict},
+	}, func(ctx context.Context, in *input) (*output, error) {
+		run, err := operations.DryRunRules(ctx, "", in.Body)
+		return &output{run}, err
 	})
 }
 
