@@ -103,7 +103,7 @@ var allowed = map[string][]string{
 
 // fromTests lists packages that any package's tests may import: the real database, fakes of the
 // outside world, and helpers that read appended events.
-var fromTests = []string{"apidoc", "notify/link", "auth/authtest", "docs", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "notify/template", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"apidoc", "notify/link", "auth/authtest", "docs", "httpapi/web", "httpapi/webhook", "notify/receipt", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "notify/template", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{

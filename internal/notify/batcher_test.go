@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertest"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
@@ -283,4 +287,36 @@ func TestBatcher_GathersWhileOthersAreAtWork(t *testing.T) {
 			require.Equal(t, c.batches, batches)
 		})
 	}
+}
+
+// during is a Notifier that calls itself during each call.
+type during func()
+
+func (d during) Notify(context.Context, Message) (Receipt, error) {
+	d()
+	return Receipt{}, nil
+}
+
+func TestWorker_CountsItsAttemptsForItsBatches(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	one := newSettlements(t, db, 1)[0]
+	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
+	require.NoError(t, err)
+	var w *Worker
+	atWork := func() []int64 { return []int64{w.claimer.siblings(), w.settler.siblings()} }
+	var seen []int64
+	logger := slog.New(slog.DiscardHandler)
+	p, err := NewProvider(ProviderConfig{Name: "recorder", Notifier: during(func() { seen = atWork() }), Logger: logger})
+	require.NoError(t, err)
+	w, err = New(Config{Pool: db.Worker, Logger: logger, Channels: map[string][]*Provider{Email: {p}}})
+	require.NoError(t, err)
+	client, err := river.NewClient(riverpgxv5.New(db.Worker), &river.Config{Schema: "river"})
+	require.NoError(t, err)
+	job := &river.Job[DeliveryArgs]{
+		JobRow: &rivertype.JobRow{Queue: Email, Attempt: 1, MaxAttempts: MaxAttempts, Priority: 1}, Args: DeliveryArgs{DeliveryID: one.id},
+	}
+	require.NoError(t, w.Work(rivertest.WorkContext(t.Context(), client), job))
+	require.Equal(t, []int64{1, 1}, seen)
+	require.Equal(t, []int64{0, 0}, atWork())
 }

@@ -166,6 +166,20 @@ func TestFailover_TheBreakerMovesTrafficOnAndBack(t *testing.T) {
 	}, "the breaker closes")
 }
 
+func TestFailover_FinalAnswersAboutOneMessageDoNotOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	b, first, second := withTwo(t)
+	first.Fail(notify.Permanent("MessageRejected"))
+	b.start()
+	for range 4 {
+		require.Equal(t, "first", *b.deliver("failed").Provider)
+	}
+	require.Equal(t, notify.BreakerClosed, b.worker.Stats()[notify.Email][0].Breaker)
+	first.Fail(nil)
+	require.Equal(t, "first", *b.deliver("sent").Provider)
+	require.Empty(t, second.Messages())
+}
+
 func TestFailover_AnAttemptThatAnotherRunTookOverEndsWithoutAnotherCall(t *testing.T) {
 	t.Parallel()
 	b, first, second := withTwo(t)

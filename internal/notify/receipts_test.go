@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"testing"
@@ -252,6 +253,20 @@ func TestReceipts_WithoutAMessageAreDeletedAfter72Hours(t *testing.T) {
 	require.Equal(t, "delivered", b.text(`SELECT string_agg(status, ',') FROM receipts`))
 }
 
+func TestReceipts_WaitForTheirMessageFor72Hours(t *testing.T) {
+	t.Parallel()
+	b, _, a := mailer(t)
+	for hours, status := range map[int]string{71: "delivered", 73: "read"} {
+		b.receive(a, receiptOf(newID(), status))
+		came := uuid.UUID{8: 0x80} // The smallest UUIDv7 of the time.
+		binary.BigEndian.PutUint64(came[:8], uint64(time.Now().Add(-time.Duration(hours)*time.Hour).UnixMilli())<<16|0x7000)
+		b.exec(`UPDATE receipts SET id = $1 WHERE status = $2`, came, status)
+	}
+	_, err := b.worker.Sweep(t.Context(), b.client)
+	require.NoError(t, err)
+	require.Equal(t, "delivered", b.text(`SELECT string_agg(status, ',') FROM receipts`))
+}
+
 func TestReceipts_FromTwoInstancesAtOnceCountOnce(t *testing.T) {
 	t.Parallel()
 	b, _, _ := mailer(t)
@@ -316,6 +331,41 @@ func TestSuppression_OfANumberThatOptedOutAtTheProvider(t *testing.T) {
 	b.await(id, "failed")
 	require.Equal(t, "email opted_out recorder", b.text(`SELECT channel || ' ' || reason || ' ' || source FROM suppressions`))
 	require.Equal(t, 1, b.told("user.address_suppressed", id))
+}
+
+func TestSuppression_StopsTheChannelOfItsAddressAndNoOther(t *testing.T) {
+	t.Parallel()
+	channels := []string{notify.Email, notify.SMS, notify.WhatsApp}
+	for _, suppressed := range channels {
+		t.Run(suppressed, func(t *testing.T) {
+			t.Parallel()
+			all := map[string]notify.Notifier{}
+			for _, channel := range channels {
+				all[channel] = &notifytest.Recorder{}
+			}
+			b := setup(t, all)
+			b.exec(`UPDATE users SET phone = '+15550100001', whatsapp = '+15550100001' WHERE id = $1`, b.user)
+			bounced := b.plan(plan{channel: suppressed})
+			b.exec(`UPDATE deliveries SET state = 'sent', attempt = 1, sent_at = now() WHERE id = $1`, bounced)
+			r := receiptOf(bounced, "failed")
+			r.Channel, r.Suppression = suppressed, notify.SuppressedHardBounce
+			require.Equal(t, notify.Applied{New: 1, Matched: 1, Changed: 1, Suppressed: 1}, b.receive(b.worker.NewReceiptApplier(b.client), r))
+			ids := map[string]uuid.UUID{}
+			b.start()
+			for _, channel := range channels {
+				ids[channel] = b.plan(plan{channel: channel})
+				b.enqueue(ids[channel])
+			}
+			for channel, id := range ids {
+				if channel == suppressed {
+					require.Equal(t, "suppressed:hard_bounce", b.await(id, "suppressed").Reason)
+					continue
+				}
+				b.await(id, "sent")
+			}
+			require.Empty(t, all[suppressed].(*notifytest.Recorder).Messages())
+		})
+	}
 }
 
 // TestPlans_OfReceiptsReadIndexes runs the statements of receipts on full tables.

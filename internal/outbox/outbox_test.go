@@ -315,6 +315,45 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 	require.Zero(t, d.App.Stat().AcquiredConns(), "each call returns its connection")
 }
 
+func TestReadInBatch_ReadsInTheScopeOfTheActor(t *testing.T) {
+	t.Parallel()
+	d := postgrestest.New(t)
+	writer := outbox.NewWriter(d.App, outbox.NewWaker(d.App, quiet))
+	people := []uuid.UUID{uuid.New(), uuid.New()}
+	for i, person := range people {
+		_, err := d.Owner.Exec(t.Context(), `INSERT INTO users (id, email, given_name, family_name) VALUES ($1, $2, 'A', 'B')`, person, person.String()+"@clinic.example")
+		require.NoError(t, err)
+		_, err = d.Owner.Exec(t.Context(), `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template)
+			VALUES ($1, $2, $1, 'user.created', 'user/1', $3, 'account', 'normal', 'r', 1, 'welcome')`, uuid.New(), i+1, person)
+		require.NoError(t, err)
+	}
+	read := func(actor care.Actor, person uuid.UUID) (unread int64, err error) {
+		err = writer.ReadInBatch(t.Context(), actor, func(b *outbox.ReadBatch) {
+			b.Queue(func(q *db.Queries) func() error {
+				counted := q.InboxCounts(t.Context(), []db.InboxCountsParams{{RecipientID: person, Most: 10}})
+				return func() (err error) {
+					counted.QueryRow(func(_ int, row db.InboxCountsRow, failed error) { unread, err = row.Unread, failed })
+					return err
+				}
+			})
+		})
+		return unread, err
+	}
+	for i, actor := range people {
+		for j, person := range people {
+			unread, err := read(care.Actor{UserID: actor}, person)
+			require.NoError(t, err)
+			require.Equal(t, i == j, unread == 1, "%d reads the inbox of %d", i, j)
+		}
+	}
+	var version int64
+	require.NoError(t, d.Owner.QueryRow(t.Context(), `SELECT actor_version FROM users WHERE id = $1`, people[0]).Scan(&version))
+	_, err := read(care.Actor{UserID: people[0], CachedVersion: version}, people[0])
+	require.NoError(t, err)
+	_, err = read(care.Actor{UserID: people[0], CachedVersion: version + 1}, people[0])
+	require.ErrorIs(t, err, care.ErrActorChanged)
+}
+
 func TestBatch_QueuesExecAndBatchStatementsOnly(t *testing.T) {
 	t.Parallel()
 	q := (&outbox.Batch{}).Queries()

@@ -2,12 +2,14 @@ package directory_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
@@ -227,4 +229,31 @@ func TestSweep_DeletesLimitsThatHaveEnded(t *testing.T) {
 	require.Equal(t, 3, left())
 	b.Exec(t, `UPDATE verification_limits SET window_at = now() - interval '61 minutes'`)
 	require.Zero(t, left())
+}
+
+// issued requests a code for the person's email address, and returns the code of the message and what
+// is stored of it.
+func (b *testBundle) issued(t *testing.T, dir *directory.Service, who care.Actor) (code string, stored []byte) {
+	t.Helper()
+	b.waited(t)
+	_, err := dir.RequestVerification(t.Context(), by(who), "email", "")
+	require.NoError(t, err)
+	var id uuid.UUID
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT id FROM contact_verifications WHERE user_id = $1`, who.UserID).Scan(&id))
+	_, code, err = directory.NewSecrets(b.db.Worker).Issue(t.Context(), "email", "contact_verification/"+id.String(), who.UserID)
+	require.NoError(t, err)
+	require.Len(t, code, 6)
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT digest FROM contact_verifications WHERE id = $1`, id).Scan(&stored))
+	return code, stored
+}
+
+func TestSecrets_StoreOnlyADigestOfTheCode(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	dir, _ := b.textable()
+	code, stored := b.issued(t, dir, b.patient)
+	require.Len(t, stored, sha256.Size)
+	require.NotContains(t, string(stored), code)
+	fast := sha256.Sum256([]byte(code))
+	require.NotEqual(t, fast[:], stored, "a million codes are hashed in a second")
 }

@@ -89,6 +89,26 @@ func TestLink_LeadsToTheNotificationAndCountsTheFirstOpening(t *testing.T) {
 	require.Equal(t, 1, b.events("notification.read"), "the recipient, signed in")
 }
 
+func TestLink_OpenedWithoutSigningInMarksNothing(t *testing.T) {
+	t.Parallel()
+	b, signer, _ := linked(t, "")
+	states := []string{"sent", "delivered", "uncertain"}
+	for i, state := range states {
+		id := b.notify(patient, i+1, state)
+		var delivery uuid.UUID
+		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT id FROM deliveries WHERE notification_id = $1`, id).Scan(&delivery))
+		w := b.do("", http.MethodGet, strings.TrimPrefix(signer.Open(delivery, 0), "http://carewire.test"), nil, browser...)
+		require.Equal(t, http.StatusFound, w.Code)
+		var after string
+		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT state FROM deliveries WHERE id = $1`, delivery).Scan(&after))
+		require.Equal(t, state, after)
+	}
+	require.Equal(t, len(states), b.opened())
+	page := decode(t, b.do(patient, http.MethodGet, "/api/inbox", nil))
+	require.EqualValues(t, len(states), page["unread"])
+	require.EqualValues(t, len(states), page["unseen"])
+}
+
 func TestLink_LeadsToTheClinicsApp(t *testing.T) {
 	t.Parallel()
 	b, signer, _ := linked(t, "https://app.example/open?p={path}")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -245,6 +246,24 @@ func TestProblems_AreAPageForBrowsersOnly(t *testing.T) {
 	form := b.do("", http.MethodPost, "/login", "email=x", "Accept", browser, "Content-Type", "application/x-www-form-urlencoded")
 	requirePage(t, "a form", form)
 	require.Equal(t, http.StatusForbidden, form.Code)
+}
+
+func TestAnswers_OfOperationsHaveTheirLength(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, c := range []struct {
+		as, path string
+		status   int
+	}{
+		{doctor, b.writeReport(), 200},
+		{patient, "/api/inbox", 200},
+		{patient, "/api/ehr/lab-reports/" + uuid.NewString(), 404},
+		{patient, "/api/ehr/lab-reports/x", 422},
+	} {
+		w := b.do(c.as, http.MethodGet, c.path, nil)
+		require.Equal(t, c.status, w.Code, "%s: %s", c.path, w.Body)
+		require.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"), c.path)
+	}
 }
 
 func TestProblems_AskToTryAgain(t *testing.T) {

@@ -34,6 +34,7 @@ import (
 	"carewire/internal/httpapi/problem"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/httpapi/web"
+	"carewire/internal/httpapi/webhook"
 	"carewire/internal/inbox"
 	"carewire/internal/notify"
 	"carewire/internal/notify/template"
@@ -81,6 +82,8 @@ type config struct {
 	httpapi.Config
 	Services rest.Services
 	Pages    web.Config
+	// Webhooks are registered if they have an Applier.
+	Webhooks webhook.Config
 }
 
 // newServer returns a server as app builds it.
@@ -95,6 +98,11 @@ func newServer(cfg config) (*httpapi.Server, error) {
 	cfg.Pages.Hub, cfg.Pages.Verifier = cfg.Services.Hub, cfg.Verifier
 	if err := web.Register(s, cfg.Pages); err != nil {
 		return nil, err
+	}
+	if cfg.Webhooks.Applier != nil {
+		if _, err := webhook.Register(s, cfg.Webhooks); err != nil {
+			return nil, err
+		}
 	}
 	return s, s.Finish()
 }

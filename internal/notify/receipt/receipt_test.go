@@ -1,6 +1,7 @@
 package receipt_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/hmac"
 	"crypto/rand"
@@ -157,6 +158,36 @@ func TestSNS_AcceptsBothSignatureVersionsAndFetchesTheCertificateOnce(t *testing
 		}
 	}
 	require.Len(t, a.requests, 1)
+}
+
+func TestSNS_ARepeatedMessageHasItsReceiptsIDAndAnotherOneNot(t *testing.T) {
+	t.Parallel()
+	sns, err := receipt.NewSNS(receipt.SNSConfig{TopicARNs: []string{topic}, Transport: &amazon{notAfter: time.Now().Add(time.Hour)}})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		receiver interface {
+			Receive(ctx context.Context, r receipt.Request) (receipt.Receipts, error)
+		}
+		text string
+	}{
+		"ses": {receipt.NewSES(sns), delivered()},
+		"sms": {receipt.NewSMS(sns), fmt.Sprintf(`{"eventType":"TEXT_DELIVERED","destinationPhoneNumber":"+15550100001","messageId":"m1","context":{"delivery_id":"%s"}}`, id)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var ids []string
+			for _, messageID := range []string{"a", "a", "b"} {
+				m := notification(c.text)
+				m["MessageId"] = messageID
+				got, err := c.receiver.Receive(t.Context(), receipt.Request{Body: m.sign(t).body(t)})
+				require.NoError(t, err)
+				require.Len(t, got, 1)
+				require.Equal(t, name, got[0].Provider)
+				ids = append(ids, got[0].ID)
+			}
+			require.Equal(t, []string{"a", "a", "b"}, ids)
+		})
+	}
 }
 
 func TestSNS_EachTopicHasTheCertificatesOfItsRegion(t *testing.T) {
