@@ -126,9 +126,9 @@ WHERE l.asked < @max_asked::integer
     OR l.window_at <= now() - interval '1 hour'
 RETURNING asked;
 
--- Returns the seconds until the limit's window ends.
+-- Returns the seconds until the limit's window ends. A window may have begun after this transaction did, which is no reason to wait longer.
 -- name: VerificationLimitWait :one
-SELECT ceil(greatest(extract(EPOCH FROM window_at + interval '1 hour' - now()), 1))::integer AS seconds
+SELECT ceil(least(greatest(extract(EPOCH FROM window_at + interval '1 hour' - now()), 1), 3600))::integer AS seconds
 FROM verification_limits
 WHERE kind = @kind
     AND key = @key;

@@ -513,7 +513,7 @@ func (q *Queries) VerificationLimitDeleteOld(ctx context.Context) (int64, error)
 }
 
 const VerificationLimitWait = `-- name: VerificationLimitWait :one
-SELECT ceil(greatest(extract(EPOCH FROM window_at + interval '1 hour' - now()), 1))::integer AS seconds
+SELECT ceil(least(greatest(extract(EPOCH FROM window_at + interval '1 hour' - now()), 1), 3600))::integer AS seconds
 FROM verification_limits
 WHERE kind = $1
     AND key = $2
@@ -524,7 +524,7 @@ type VerificationLimitWaitParams struct {
 	Key  []byte
 }
 
-// Returns the seconds until the limit's window ends.
+// Returns the seconds until the limit's window ends. A window may have begun after this transaction did, which is no reason to wait longer.
 func (q *Queries) VerificationLimitWait(ctx context.Context, arg VerificationLimitWaitParams) (int32, error) {
 	row := q.db.QueryRow(ctx, VerificationLimitWait, arg.Kind, arg.Key)
 	var seconds int32
