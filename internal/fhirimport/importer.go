@@ -149,7 +149,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true}
 	r := &run{
 		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone, PhoneRegion: o.PhoneRegion}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
-		occurrences: map[identityHash]occurrence{}, unread: map[int]bool{}, releases: map[int]string{}, zones: map[uuid.UUID]*time.Location{}, ambiguous: map[fhir.Key]bool{},
+		occurrences: map[identityHash]occurrence{}, unread: map[int]bool{}, broken: map[int]bool{}, releases: map[int]string{}, zones: map[uuid.UUID]*time.Location{}, ambiguous: map[fhir.Key]bool{},
 		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, onItem: o.List},
 		inTx:  func(ctx context.Context, fn func(tx pgx.Tx) error) error { return i.writer.InTx(ctx, cmd, fn) },
 	}
