@@ -97,6 +97,8 @@ func TestSetup_AsksForWhatTheFlagsDoNotState(t *testing.T) {
 		typed  string
 		want   setupAnswers
 		failed string
+		// printed are parts of the output, in their order.
+		printed []string
 	}{
 		"all": {
 			typed: "Harbour Clinic\nEurope/Lisbon\nAda Byron\nada@clinic.example\ny\nyes\n",
@@ -106,6 +108,11 @@ func TestSetup_AsksForWhatTheFlagsDoNotState(t *testing.T) {
 			given: setupAnswers{clinicName: "Harbour Clinic", timeZone: "UTC", adminEmail: "ada@clinic.example"},
 			typed: "Ada Byron\n\nyes\n",
 			want:  setupAnswers{"Harbour Clinic", "UTC", "ada@clinic.example", "Ada Byron", false, true},
+		},
+		"again": {
+			typed:   "Harbour Clinic\nMars\nUTC\nAda\nAda Byron\nAda Byron\nada@clinic.example\n\nyes\n",
+			want:    setupAnswers{"Harbour Clinic", "UTC", "ada@clinic.example", "Ada Byron", false, true},
+			printed: []string{"want an IANA time zone", "want a given name and a family name", "must be an email address"},
 		},
 		"end of input": {
 			typed:  "Harbour Clinic\n",
@@ -131,6 +138,7 @@ func TestSetup_AsksForWhatTheFlagsDoNotState(t *testing.T) {
 			}
 			require.Equal(t, test.want, answers)
 			require.Equal(t, name != "end of input", strings.Contains(out.String(), "https://id.example"), "the summary")
+			require.Regexp(t, "(?s)"+strings.Join(test.printed, ".*"), out.String())
 		})
 	}
 }

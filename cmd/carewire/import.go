@@ -73,7 +73,10 @@ could not finish.`,
 }
 
 func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []string) error {
-	o := operator.ImportOptions{Source: f.source, Doctor: f.doctor, TimeZone: f.timeZone, PhoneRegion: strings.ToUpper(f.phoneRegion), BaseURL: f.baseURL, FailFast: f.failFast, DryRun: f.dryRun}
+	o := operator.ImportOptions{
+		Source: f.source, Doctor: f.doctor, TimeZone: f.timeZone, PhoneRegion: strings.ToUpper(f.phoneRegion), BaseURL: f.baseURL, FailFast: f.failFast, DryRun: f.dryRun,
+		Client: operator.CommandLine().Client,
+	}
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {

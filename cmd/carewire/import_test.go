@@ -38,6 +38,13 @@ func TestImport_RunsNextToAServiceAndNotifiesNobody(t *testing.T) {
 	_, body := s.get("operator@demo.example", "/sandbox/messages")
 	require.NotContains(t, body, "import.invalid")
 	require.NotContains(t, body, "harbour.example")
+
+	var trail []struct{ ClientAgent string }
+	require.NoError(t, json.Unmarshal([]byte(s.ok("audit", "--actor", "system:import", "--json")), &trail))
+	require.NotEmpty(t, trail)
+	for _, e := range trail {
+		require.Equal(t, "cli", e.ClientAgent)
+	}
 }
 
 func TestImport_ExitsWithStatus1ForRefusedResourcesOnlyIfStrict(t *testing.T) {

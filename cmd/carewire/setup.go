@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"carewire/internal/care"
 	"carewire/internal/config"
 	"carewire/internal/operator"
 )
@@ -87,8 +88,8 @@ func (a *setupAnswers) complete(cmd *cobra.Command, cfg config.Config) error {
 	if len(missing) > 0 {
 		return usagef("missing %s; see carewire setup --help", strings.Join(missing, ", "))
 	}
-	if given, family := splitName(a.adminName); given == "" || family == "" {
-		return usagef("--admin-name: want a given name and a family name, such as %q", "Ada Byron")
+	if err := checkFullName(a.adminName); err != nil {
+		return usagef("--admin-name: %w", err)
 	}
 	return nil
 }
@@ -126,21 +127,32 @@ func prompter(ctx context.Context, in io.Reader, out io.Writer) func(question, f
 
 // ask asks for missing answers, and for confirmation.
 func (a *setupAnswers) ask(ctx context.Context, in io.Reader, out io.Writer, cfg config.Config, operatorGiven bool) error {
-	prompt := prompter(ctx, in, out)
+	prompt, zone := prompter(ctx, in, out), localZone()
+	if checkZone(zone) != nil {
+		zone = ""
+	}
 	for _, q := range []struct {
 		answer             *string
 		question, fallback string
+		check              func(answer string) error
 	}{
-		{&a.clinicName, "Name of the clinic", ""},
-		{&a.timeZone, "Time zone of the clinic", localZone()},
-		{&a.adminName, "Given name and family name of the administrator", ""},
-		{&a.adminEmail, "Email address with which the administrator signs in", ""},
+		{&a.clinicName, "Name of the clinic", "", nil},
+		{&a.timeZone, "Time zone of the clinic", zone, checkZone},
+		{&a.adminName, "Given name and family name of the administrator", "", checkFullName},
+		{&a.adminEmail, "Email address with which the administrator signs in", "", checkEmail},
 	} {
-		if *q.answer != "" {
-			continue
-		}
-		if *q.answer = prompt(q.question, q.fallback); *q.answer == "" {
-			return errNothing
+		for *q.answer == "" {
+			answer := prompt(q.question, q.fallback)
+			if answer == "" {
+				return errNothing
+			}
+			if q.check != nil {
+				if err := q.check(answer); err != nil {
+					_, _ = fmt.Fprintln(out, err)
+					continue
+				}
+			}
+			*q.answer = answer
 		}
 	}
 	if !operatorGiven && !a.yes {
@@ -149,12 +161,31 @@ func (a *setupAnswers) ask(ctx context.Context, in io.Reader, out io.Writer, cfg
 	if a.yes {
 		return nil
 	}
-	_, _ = fmt.Fprintf(out, "\nClinic %q in %s, administrator %s <%s>, sign-in at %s.\n",
-		a.clinicName, a.timeZone, a.adminName, a.adminEmail, cmp.Or(cfg.OIDCIssuer, "an identity provider that is not configured yet"))
+	_, _ = fmt.Fprintf(out, "\nClinic %q in %s, administrator %s <%s>, identity provider %s.\n",
+		a.clinicName, a.timeZone, a.adminName, a.adminEmail, cmp.Or(cfg.OIDCIssuer, "not configured yet"))
 	if a.yes = isYes(prompt("Register them? yes or no", "no")); !a.yes {
 		return errNothing
 	}
 	return nil
+}
+
+func checkZone(name string) error {
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		return errors.New("want an IANA time zone, such as Europe/Berlin")
+	}
+	return nil
+}
+
+func checkFullName(name string) error {
+	if given, _ := splitName(name); given == "" {
+		return errors.New(`want a given name and a family name, such as "Ada Byron"`)
+	}
+	return nil
+}
+
+func checkEmail(address string) error {
+	_, err := care.ParseEmail(address)
+	return err
 }
 
 func isYes(answer string) bool {

@@ -1,8 +1,10 @@
 package fhirimport_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +38,25 @@ func TestFiles_ThatCannotBeReadDoNotAffectTheOthers(t *testing.T) {
 
 	_, err := b.importer.Run(t.Context(), fhirimport.Options{Source: "test", FailFast: true, Files: []fhirimport.File{text("empty.json", ""), text("bom.json", visit[0])}})
 	require.EqualError(t, err, "empty.json: is empty")
+}
+
+func TestFiles_ThatChangeDuringTheImportAreListedAndCompletedByTheNext(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	whole := text("a.ndjson", lines(visit, []string{problem("c", "Patient/p", ref("encounter", "Encounter/e"))}))
+	reads := 0
+	changing := whole
+	changing.Open = func() (io.ReadCloser, error) {
+		if reads++; reads > 1 {
+			return io.NopCloser(strings.NewReader(visit[0])), nil
+		}
+		return whole.Open()
+	}
+	sum := b.run(t, fhirimport.Options{}, changing)
+	require.Equal(t, []string{"refused: f: has changed since this import read it first; import it again"}, listed(sum))
+	require.Equal(t, [2]int{2, 1}, [2]int{sum.Imported, sum.UnreadFiles}, "the first stage was imported: %v", sum.Counts)
+	again := b.run(t, fhirimport.Options{}, whole)
+	require.Equal(t, [2]int{3, 2}, [2]int{again.Imported, again.Unchanged}, again.Counts)
 }
 
 func TestFiles_OneResourceOfAnotherReleaseIsRefusedAlone(t *testing.T) {

@@ -44,7 +44,7 @@ func FuzzImport(f *testing.F) {
 		}
 		file := fhir.File{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(content))), nil }}
 		made := 0
-		_ = file.Read(context.Background(), func(int) {}, func(r fhir.Resource, err error) error {
+		_ = file.Read(context.Background(), &fhir.Marks{}, func(int) {}, func(r fhir.Resource, err error) error {
 			made++
 			if err == nil {
 				fuzzOne(t, byType[r.Type], &r)

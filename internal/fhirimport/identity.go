@@ -128,8 +128,11 @@ func urnHash(res *fhir.Resource) uint64 {
 // and another URN: they are two resources.
 func (r *run) separate(res *fhir.Resource) {
 	urn := urnHash(res)
+	if urn == 0 {
+		return
+	}
 	before, known := r.occurrences[hashKey(res.Key())]
-	res.ByURN = known && urn != 0 && before.urn != 0 && urn != before.urn && before.position>>32 == r.position>>32 &&
+	res.ByURN = known && before.urn != 0 && urn != before.urn && before.position>>32 == r.position>>32 &&
 		before.content != maphash.Bytes(seeds[0], res.Raw)
 }
 

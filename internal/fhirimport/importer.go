@@ -59,6 +59,8 @@ type Options struct {
 	FailFast bool
 	// DryRun rolls everything back at the end.
 	DryRun bool
+	// Client is the program that asked for the import, for the audit trail.
+	Client care.Client
 	// List is called for each resource that is not imported in full, as the run goes; Progress with
 	// the number of bytes read, out of Options.Total.
 	List     func(Item)
@@ -146,10 +148,10 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 			return Summary{}, care.InvalidField("clinic", "unknown clinic")
 		}
 	}
-	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true}
+	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true, Client: o.Client}
 	r := &run{
 		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone, PhoneRegion: o.PhoneRegion}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
-		occurrences: map[identityHash]occurrence{}, unread: map[int]bool{}, releases: map[int]string{}, zones: map[uuid.UUID]*time.Location{}, ambiguous: map[fhir.Key]bool{},
+		occurrences: map[identityHash]occurrence{}, unread: map[int]bool{}, broken: map[int]bool{}, releases: map[int]string{}, zones: map[uuid.UUID]*time.Location{}, ambiguous: map[fhir.Key]bool{},
 		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, onItem: o.List},
 		inTx:  func(ctx context.Context, fn func(tx pgx.Tx) error) error { return i.writer.InTx(ctx, cmd, fn) },
 	}

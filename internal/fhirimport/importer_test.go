@@ -94,12 +94,13 @@ func TestImport_ImportsABundleAndReportsEachResource(t *testing.T) {
 	require.Zero(t, one[int](t, b, `SELECT count(*) FROM import_parts`), "parts are dropped at the end")
 }
 
-func TestImport_MarksEventsAsImported(t *testing.T) {
+func TestImport_MarksEventsAsImportedAndWithTheClient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.run(t, fhirimport.Options{}, text("clinic.json", testdata(t, "clinic.json")))
+	b.run(t, fhirimport.Options{Client: care.Client{Address: "203.0.113.0/24", Agent: care.AgentService}}, text("clinic.json", testdata(t, "clinic.json")))
 	all := outboxtest.Appended(t, b.db.Owner)
 	require.NotEmpty(t, all)
+	require.Equal(t, len(all), one[int](t, b, `SELECT count(*) FROM outbox WHERE client_address = '203.0.113.0/24' AND client_agent = 'service'`), "each event has the client")
 	for _, e := range all {
 		require.True(t, e.Imported, e.Type)
 		require.Equal(t, "system:import", e.ActorID)

@@ -31,8 +31,11 @@ type run struct {
 	occurrences map[identityHash]occurrence
 	// releases are the releases of FHIR of files with a resource that is not R4, by index.
 	releases map[int]string
-	// unread has the indexes of the files that are not read in later stages.
-	unread map[int]bool
+	// unread has the indexes of the files that are not read in later stages, broken those of the files
+	// that could not be read to their end.
+	unread, broken map[int]bool
+	// marks are the places of the resources of later stages, by the index of their file.
+	marks []fhir.Marks
 	// hasStage records which stages have resources in the files.
 	hasStage [mapping.Stages]bool
 	granted  map[grant]bool
@@ -82,8 +85,8 @@ func (r *run) readStages(ctx context.Context) error {
 	return r.dropParts(ctx)
 }
 
-// readFile reads a file for a stage. A file that cannot be read does not affect the others, unless
-// the run fails fast.
+// readFile reads a file for a stage: whole for the first one, and what it has marked for the others.
+// A file that cannot be read does not affect the others, unless the run fails fast.
 func (r *run) readFile(ctx context.Context, s mapping.Stage, index int, f File) error {
 	switch {
 	case r.unread[index]:
@@ -93,17 +96,23 @@ func (r *run) readFile(ctx context.Context, s mapping.Stage, index int, f File) 
 		r.listFile(f, Skipped, f.Ignored)
 		return nil
 	}
-	r.position = uint64(index) << 32
-	err := f.Read(ctx, r.progress, func(res fhir.Resource, err error) error {
-		r.position++
-		switch m := r.byType[res.Type]; {
-		case s == mapping.StagePeople:
+	var err error
+	if s == mapping.StagePeople {
+		r.marks = append(r.marks, make([]fhir.Marks, index+1-len(r.marks))...)
+		err = f.Read(ctx, &r.marks[index], r.progress, func(res fhir.Resource, err error) error {
+			r.setPosition(index, &res)
 			return r.scan(ctx, res, err)
-		case err != nil || m == nil || m.Read == nil || m.Stage != s:
-			return nil //nolint:nilerr // The first stage has reported the error.
-		}
-		return r.read(ctx, s, res)
-	})
+		})
+	} else {
+		err = f.ReadMarked(ctx, &r.marks[index], uint8(s), r.progress, func(res fhir.Resource, err error) error {
+			m := r.byType[res.Type]
+			if err != nil || m == nil || m.Read == nil || m.Stage != s {
+				return nil //nolint:nilerr // The first stage has reported the error.
+			}
+			r.setPosition(index, &res)
+			return r.read(ctx, s, res)
+		})
+	}
 	if other, ok := errors.AsType[*otherReleaseError](err); ok {
 		r.unread[index] = true
 		r.dropFile(index)
@@ -113,11 +122,16 @@ func (r *run) readFile(ctx context.Context, s mapping.Stage, index int, f File) 
 	if !ok || r.FailFast {
 		return err
 	}
-	if s == mapping.StagePeople {
+	if !r.broken[index] {
+		r.broken[index] = true
 		r.UnreadFiles++
 		r.listFile(f, Refused, broken.Reason)
 	}
 	return nil
+}
+
+func (r *run) setPosition(index int, res *fhir.Resource) {
+	r.position = uint64(index)<<32 | uint64(res.Ordinal)
 }
 
 func (r *run) progress(n int) {
@@ -189,6 +203,9 @@ func (r *run) scan(ctx context.Context, resource fhir.Resource, err error) error
 		}
 		return err
 	}
+	if imported {
+		r.markStage(m.Stage)
+	}
 	again, identified := false, err == nil
 	if identified {
 		var add bool
@@ -202,8 +219,6 @@ func (r *run) scan(ctx context.Context, resource fhir.Resource, err error) error
 			reason = m.Notes
 		}
 		r.list(res, Skipped, "", reason)
-	} else {
-		r.hasStage[m.Stage] = true
 	}
 	if identified && !res.Deleted {
 		r.parts.add(res)
@@ -217,6 +232,13 @@ func (r *run) scan(ctx context.Context, resource fhir.Resource, err error) error
 		}
 	}
 	return r.add(ctx, mapping.StagePeople, res, again)
+}
+
+// markStage marks the resource that the first stage is reading for its own stage.
+func (r *run) markStage(s mapping.Stage) {
+	if r.hasStage[s] = true; s != mapping.StagePeople {
+		r.marks[r.position>>32].Add(uint8(s))
+	}
 }
 
 // accept records the occurrence of a resource and reports whether it is to be imported, and whether

@@ -34,9 +34,9 @@ var newline = []byte{'\n'}
 
 // readDocument reads a JSON object: a bundle's entries one by one, anything else as one resource.
 // If the first line is an object and more lines follow, it reads the file as NDJSON.
-func readDocument(name string, content io.Reader, fn handler) error {
+func readDocument(name string, content io.Reader, marks *Marks, fn handler) error {
 	limit := &boundedReader{Reader: content, left: maxResource}
-	d := &documentReader{name: name, limit: limit, dec: json.NewDecoder(limit), fn: fn, fields: map[string]json.RawMessage{}}
+	d := &documentReader{name: name, limit: limit, dec: json.NewDecoder(limit), marks: marks, fn: fn, fields: map[string]json.RawMessage{}}
 	if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
 		return d.broken(err)
 	}
@@ -58,7 +58,7 @@ func readDocument(name string, content io.Reader, fn handler) error {
 	if err := d.finish(1); err != nil {
 		return err
 	}
-	return readLines(name, rest, line, fn)
+	return readLines(name, rest, line, nil, fn)
 }
 
 // linesRead returns the number of line breaks before the current position.
@@ -107,6 +107,8 @@ type documentReader struct {
 	name  string
 	limit *boundedReader
 	dec   *json.Decoder
+	// marks are nil for a document inside another one.
+	marks *Marks
 	fn    handler
 	// fields are the top-level fields without a bundle's entries, size is their size in bytes.
 	fields map[string]json.RawMessage
@@ -172,25 +174,33 @@ func (d *documentReader) readEntries() error {
 		return d.broken(err)
 	}
 	for i := 0; d.dec.More(); i++ {
-		d.limit.left = maxResource - d.size
-		var entry bundleEntry
-		if err := d.dec.Decode(&entry); err != nil {
-			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
-				return d.brokenEntry(i, err)
-			}
-			if err := d.fn(Resource{Index: i}, NewError("Bundle.entry", "must be an entry of a bundle")); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := d.readEntry(i, &entry); err != nil {
+		d.marks.begin(d.dec.InputOffset(), i, false)
+		if err := d.nextEntry(i); err != nil {
 			return err
 		}
+		d.marks.end(d.dec.InputOffset())
 	}
 	if _, err := d.dec.Token(); err != nil {
 		return d.broken(err)
 	}
 	return nil
+}
+
+func (d *documentReader) nextEntry(i int) error {
+	d.limit.left = maxResource - d.size
+	var entry bundleEntry
+	if err := d.dec.Decode(&entry); err != nil {
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
+			return d.brokenEntry(i, err)
+		}
+		return d.fn(Resource{Index: i}, NewError("Bundle.entry", "must be an entry of a bundle"))
+	}
+	r := Resource{Index: i}
+	r.newestFirst = entry.Request != nil && string(d.fields["type"]) == `"history"`
+	if entry.Resource != nil && (r.newestFirst || entry.Response != nil) {
+		r.Version = resourceVersion(&entry) // A transaction has no versions.
+	}
+	return readEntry(r, &entry, d.fn)
 }
 
 func (d *documentReader) brokenEntry(i int, err error) error {
@@ -202,17 +212,13 @@ func (d *documentReader) brokenEntry(i int, err error) error {
 }
 
 // readEntry reads the resource of an entry, or the deletion that it is.
-func (d *documentReader) readEntry(i int, e *bundleEntry) error {
-	r := Resource{Index: i, FullURL: e.FullURL, Raw: e.Resource}
-	r.newestFirst = e.Request != nil && string(d.fields["type"]) == `"history"`
+func readEntry(r Resource, e *bundleEntry, fn handler) error {
+	r.FullURL, r.Raw = e.FullURL, e.Resource
 	switch {
 	case e.Request != nil && e.Request.Method == "DELETE":
-		return d.fn(deletion(r, e))
+		return fn(deletion(r, e))
 	case len(e.Resource) == 0:
-		return d.fn(r, NewError("Bundle.entry.resource", "is missing"))
-	case r.newestFirst || e.Response != nil:
-		// A transaction has no versions.
-		r.Version = resourceVersion(e)
+		return fn(r, NewError("Bundle.entry.resource", "is missing"))
 	}
-	return readValue(r, d.fn)
+	return readValue(r, fn)
 }

@@ -47,37 +47,50 @@ type FileError struct{ File, Reason string }
 
 func (e *FileError) Error() string { return e.File + ": " + e.Reason }
 
-// Read calls fn with each resource of the file in turn. It returns a *FileError if the file as a
-// whole cannot be read further, and any error of fn or the context.
-func (f File) Read(ctx context.Context, progress func(n int), fn handler) error {
-	rc, err := f.Open()
+// Read calls fn with each resource of the file in turn, and fn may add it to the marks. It returns a
+// *FileError if the file as a whole cannot be read further, and any error of fn or the context.
+func (f File) Read(ctx context.Context, marks *Marks, progress func(n int), fn handler) error {
+	content, closeFile, err := f.open(progress)
 	if err != nil {
-		return f.fail("%w", err)
+		return err
 	}
-	defer func() { _ = rc.Close() }()
-	packed := &countingReader{Reader: rc, progress: progress}
-	buffered := bufio.NewReaderSize(packed, bufferSize)
-	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		zipped, err := gzip.NewReader(buffered)
-		if err != nil {
-			return f.fail("invalid gzip: %w", err)
-		}
-		buffered = bufio.NewReaderSize(&ratioReader{zipped, packed, 0}, bufferSize)
-	}
-	if err := checkFormat(buffered); err != nil {
-		return f.fail("%w", err)
-	}
+	defer closeFile()
 	each := func(r Resource, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r.File = f.Name
+		r.File, r.Ordinal = f.Name, marks.read
+		marks.read++
 		return fn(r, err)
 	}
 	if hasLines(f.Name) {
-		return readLines(f.Name, buffered, 1, each)
+		return readLines(f.Name, content, 1, marks, each)
 	}
-	return readDocument(f.Name, buffered, each)
+	return readDocument(f.Name, content, marks, each)
+}
+
+// open returns the content of the file, decompressed, and a function that closes it. progress is
+// called with the number of bytes that were read of the file.
+func (f File) open(progress func(n int)) (content *bufio.Reader, closeFile func(), err error) {
+	rc, err := f.Open()
+	if err != nil {
+		return nil, nil, f.fail("%w", err)
+	}
+	packed := &countingReader{Reader: rc, progress: progress}
+	content = bufio.NewReaderSize(packed, bufferSize)
+	if magic, _ := content.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		zipped, err := gzip.NewReader(content)
+		if err != nil {
+			_ = rc.Close()
+			return nil, nil, f.fail("invalid gzip: %w", err)
+		}
+		content = bufio.NewReaderSize(&ratioReader{zipped, packed, 0}, bufferSize)
+	}
+	if err := checkFormat(content); err != nil {
+		_ = rc.Close()
+		return nil, nil, f.fail("%w", err)
+	}
+	return content, func() { _ = rc.Close() }, nil
 }
 
 // bufferSize is the number of bytes that are read at once.
@@ -124,20 +137,27 @@ func (u *ratioReader) Read(p []byte) (int, error) {
 }
 
 // readLines reads a resource, or a bundle, on each line. first is the number of the first line.
-func readLines(name string, content io.Reader, first int, fn handler) error {
+func readLines(name string, content io.Reader, first int, marks *Marks, fn handler) error {
 	lines := bufio.NewScanner(content)
 	lines.Buffer(make([]byte, bufferSize), maxResource)
+	var start, end int64
+	lines.Split(func(data []byte, atEOF bool) (advance int, token []byte, err error) {
+		advance, token, err = bufio.ScanLines(data, atEOF)
+		end += int64(advance)
+		return advance, token, err
+	})
 	n := first - 1
-	for lines.Scan() {
+	for ; lines.Scan(); start = end {
 		n++
-		// A byte order mark inside a file is left over from files that were joined.
-		line := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), byteOrderMark))
+		line := trimLine(lines.Bytes())
 		if len(line) == 0 {
 			continue
 		}
+		marks.begin(start, n, true)
 		if err := readValue(Resource{Index: n, Raw: bytes.Clone(line)}, fn); err != nil {
 			return err
 		}
+		marks.end(end)
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
 		return &FileError{name, fmt.Sprintf("line %d: resource is larger than %d MiB", n+1, maxResource>>20)}
@@ -146,6 +166,10 @@ func readLines(name string, content io.Reader, first int, fn handler) error {
 	}
 	return nil
 }
+
+// trimLine returns the line without white space, and without a byte order mark, which is left over
+// from files that were joined.
+func trimLine(line []byte) []byte { return bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark)) }
 
 // readValue reads a resource. A bundle inside a bundle or on a line is read as its entries, at the
 // position of the bundle.
@@ -163,7 +187,7 @@ func readBundle(index int, raw []byte, fn handler) error {
 		entry.Index, entry.nested = index, true
 		return fn(entry, err)
 	}
-	err := readDocument("", bytes.NewReader(raw), inner)
+	err := readDocument("", bytes.NewReader(raw), nil, inner)
 	if broken, ok := errors.AsType[*FileError](err); ok {
 		return fn(Resource{Index: index}, NewError("", broken.Reason))
 	}

@@ -31,7 +31,7 @@ func readFrom(t *testing.T, name string, write func(w io.Writer)) (faults []stri
 	files, err := Find(path)
 	require.NoError(t, err)
 	require.Len(t, files, 1)
-	err = files[0].Read(context.Background(), func(int) {}, func(_ Resource, err error) error {
+	err = files[0].Read(context.Background(), &Marks{}, func(int) {}, func(_ Resource, err error) error {
 		if err != nil {
 			faults = append(faults, err.Error())
 		}

@@ -122,7 +122,7 @@ const manyResources = 1 << 40
 func (f File) Release(ctx context.Context) (string, error) {
 	count := map[string]int{}
 	total := 0
-	err := f.Read(ctx, func(int) {}, func(r Resource, err error) error {
+	err := f.Read(ctx, &Marks{}, func(int) {}, func(r Resource, err error) error {
 		if r.Raw == nil || r.Type == "" {
 			return nil
 		}

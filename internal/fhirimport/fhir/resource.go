@@ -41,7 +41,9 @@ func (c Contained) Get(ref *Reference) []byte {
 type Resource struct {
 	File string
 	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
-	Index    int
+	Index int
+	// Ordinal is the number of resources in the file before this one.
+	Ordinal  uint32
 	Type, ID string
 	// FullURL is the address or the URN that a bundle has for the resource.
 	FullURL string
