@@ -21,8 +21,9 @@ FUZZTIME ?= 30s
 TESTFLAGS ?= -parallel 3
 # The packages that test-short leaves out.
 NOT_SHORT = cmd/carewire|internal/(e2e|modeltest|recipetest|archtest|bench)|httpapi/rest|postgres/embedded|postgrestest(/withpostgres)?
-# The tests that test-short leaves out of other packages: a third of their time. A name that no longer exists only skips nothing.
-NOT_SHORT_TESTS = ^(TestPlans_|TestHold_|TestKeep_|TestWorker_UsesUpNoAttempt|TestWorker_HoldsDeliveries|TestPlanner_WritesOneLarge|TestMigrate_|TestLoginExcess_|TestAccess_IsOnEveryRoute|TestKeys_EveryPost|TestKinds_|TestSlowBody_|TestResume_|TestTranscript_|TestWorker_KeepsAnOutcome|TestSweep_LooksThrough|TestList_ReadsAnIndex|TestQueries_UseIndexes|TestListUsers_UsesIndexes|TestListEvents_ReadsIndexes|TestAppointments_BehaveLikeAModel|TestPartitions_|TestSession_Closes|TestRead_StopsAtDecompression)
+# The tests that test-short leaves out of other packages, a third of their time: slow ones, and those of concurrent calls. A name
+# that no longer exists only skips nothing.
+NOT_SHORT_TESTS = ^(TestPlans_|TestHold_|TestKeep_|TestWorker_UsesUpNoAttempt|TestWorker_HoldsDeliveries|TestPlanner_WritesOneLarge|TestMigrate_|TestLoginExcess_|TestAccess_IsOnEveryRoute|TestKeys_EveryPost|TestKinds_|TestSlowBody_|TestResume_|TestTranscript_|TestWorker_KeepsAnOutcome|TestSweep_LooksThrough|TestList_ReadsAnIndex|TestQueries_UseIndexes|TestListUsers_UsesIndexes|TestListEvents_ReadsIndexes|TestAppointments_BehaveLikeAModel|TestPartitions_|TestSession_Closes|TestRead_StopsAtDecompression)|Concurren|UnderManyPublishers
 # The packages of make race.
 RACE ?= ./...
 GOTESTSUM = $(TOOL) gotestsum --format pkgname --hide-summary skipped --
@@ -54,10 +55,11 @@ run: build ## Build and serve a demo clinic on an embedded PostgreSQL (Ctrl-C st
 test: ## Run all tests against a real PostgreSQL started by this target
 	@$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) ./...
 
+# Three packages at once, because the tests of some wait: a provider that does not answer takes 2 s.
 .PHONY: test-short
 test-short: ## Run the fast tests: without whole-service, REST, model, recipe, embedded server, migration and large table tests
 	@CAREWIRE_TEST_CLUSTER=short-$$(printf %s "$(CURDIR)" | cksum | cut -d' ' -f1) \
-		$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -vet=off -ldflags "-s -w" -skip '$(NOT_SHORT_TESTS)' $$($(GO) list ./... | grep -vE '/($(NOT_SHORT))$$')
+		$(WITH_POSTGRES) $(GOTESTSUM) -p 3 $(TESTFLAGS) -vet=off -ldflags "-s -w" -skip '$(NOT_SHORT_TESTS)' $$($(GO) list ./... | grep -vE '/($(NOT_SHORT))$$')
 
 .PHONY: race
 race: ## Run all tests under the race detector and print the duration (needs cgo; takes about twice as long as test)

@@ -55,7 +55,7 @@ func testConfig(t *testing.T, db *postgrestest.DB) config.Config {
 	t.Helper()
 	return config.Config{
 		DatabaseURL: db.URL, AppDatabaseURL: db.AppURL, WorkerDatabaseURL: db.WorkerURL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, MaxConns: 8, OIDCAudience: "carewire",
-		LogLevel: "warn", LogFormat: "text", ShutdownTimeout: 10 * time.Second, Demo: true, Roles: config.AllRoles,
+		LogLevel: "warn", LogFormat: "text", ShutdownTimeout: slowdown * 10 * time.Second, Demo: true, Roles: config.AllRoles,
 	}
 }
 
@@ -137,7 +137,7 @@ func (c *clinic) try(url, as, method, path string, body any, headers ...string) 
 		require.NoError(c.t, err)
 		r = bytes.NewReader(encoded)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url+path, r)
 	require.NoError(c.t, err)
@@ -248,7 +248,7 @@ func ofType(events []map[string]any, typ string) []map[string]any {
 
 // patience is how long to wait for a condition that is usually true within moments, on a busy
 // machine.
-const patience = 30 * time.Second
+const patience = slowdown * 30 * time.Second
 
 func (c *clinic) eventually(what string, cond func() bool) {
 	c.t.Helper()
@@ -289,7 +289,7 @@ func (c *clinic) tryDial(as, cursor string) (*websocket.Conn, error) {
 	if cursor != "" {
 		u += "?cursor=" + url.QueryEscape(cursor)
 	}
-	dialer := websocket.Dialer{Subprotocols: []string{"carewire.v1"}, HandshakeTimeout: 10 * time.Second}
+	dialer := websocket.Dialer{Subprotocols: []string{"carewire.v1"}, HandshakeTimeout: patience}
 	conn, res, err := dialer.DialContext(c.t.Context(), u, http.Header{"Authorization": {"Bearer " + c.token(as)}})
 	if res != nil {
 		_ = res.Body.Close()

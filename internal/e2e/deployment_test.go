@@ -36,7 +36,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	binaryDir = dir
 	path := filepath.Join(dir, "carewire")
-	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "carewire/cmd/carewire").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", raceFlag, "-ldflags=-s -w", "-o", path, "carewire/cmd/carewire").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the binary: %w\n%s", err, out)
 	}
 	return path, nil
@@ -182,7 +182,7 @@ func (i *instance) address() string {
 // ready waits until the instance accepts requests.
 func (i *instance) ready() {
 	i.t.Helper()
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	require.Eventually(i.t, func() bool {
 		res, err := client.Get(i.address() + "/readyz")
 		if err != nil {
@@ -190,7 +190,7 @@ func (i *instance) ready() {
 		}
 		_ = res.Body.Close()
 		return res.StatusCode == http.StatusOK
-	}, 60*time.Second, 20*time.Millisecond, "ready: %s", i.log)
+	}, 2*patience, 20*time.Millisecond, "ready: %s", i.log)
 }
 
 // kill sends SIGKILL.
@@ -212,7 +212,7 @@ func (i *instance) stop() {
 	select {
 	case err := <-done:
 		require.NoError(i.t, err, "%s", i.log)
-	case <-time.After(60 * time.Second):
+	case <-time.After(2 * patience):
 		_ = i.cmd.Process.Kill()
 		require.Fail(i.t, "the instance did not stop", "%s", i.log)
 	}

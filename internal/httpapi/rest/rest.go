@@ -1,6 +1,3 @@
-// Package rest defines the REST resources under /api, one file per resource: their routes, inputs
-// and outputs, and the calls of the services. Everything common to all routes is in package
-// httpapi.
 package rest
 
 import (

@@ -47,7 +47,7 @@ type DB struct {
 // tests.
 func New(tb testing.TB) *DB {
 	tb.Helper()
-	template, err := ensureTemplate(tb.Context(), clusterURL(tb))
+	template, err := admin.ensureTemplate(tb.Context(), clusterURL(tb))
 	require.NoError(tb, err)
 	// Copying the files takes a third of the CPU time that logging each block does, when they are
 	// in memory.
@@ -97,11 +97,11 @@ func create(tb testing.TB, options string) string {
 	tb.Helper()
 	base := clusterURL(tb)
 	name := "test_" + strings.ToLower(rand.Text()[:16])
-	require.NoError(tb, exec(tb.Context(), base, "CREATE DATABASE "+name+options))
+	require.NoError(tb, admin.exec(tb.Context(), "CREATE DATABASE "+name+options))
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 		defer cancel()
-		require.NoError(tb, exec(ctx, base, "DROP DATABASE "+name+" WITH (FORCE)"))
+		require.NoError(tb, admin.exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"))
 	})
 	u, err := url.Parse(base)
 	require.NoError(tb, err)

@@ -39,6 +39,7 @@ func Run(m *testing.M) (code int) {
 			return 1
 		}
 	}
+	defer admin.close(ctx)
 	ours := goleak.IgnoreCurrent()
 	if code = m.Run(); code != 0 {
 		return code
