@@ -86,7 +86,7 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	draft := filepath.Join(t.TempDir(), "draft.yaml")
 	require.NoError(t, os.WriteFile(draft, []byte("rules:\n  - {name: quiet, on: ehr.*.created, recipients: [user: data.doctorId], channels: [email]}\n"), 0o600))
 	require.Contains(t, s.ok("rules", "dry-run", draft, strconv.FormatInt(explained.Position, 10)), "rule quiet")
-	require.Contains(t, s.ok("rules", "dry-run", draft, "--type", "ehr.note.created", "--data", `{"doctorId": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"}`), "unknown_user")
+	require.Contains(t, s.ok("rules", "dry-run", draft, "--type", "ehr.lab_report.created", "--data", `{"doctorId": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"}`), "unknown_user")
 	require.Contains(t, s.ok("rules", "dry-run", draft, "--type", "user.created"), "no rule matches")
 	require.Contains(t, s.refused("rules", "explain", "99999999"), "no event at position 99999999")
 
