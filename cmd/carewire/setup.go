@@ -170,7 +170,7 @@ func (a *setupAnswers) ask(ctx context.Context, in io.Reader, out io.Writer, cfg
 }
 
 func checkZone(name string) error {
-	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+	if !care.IsTimeZone(name) {
 		return errors.New("want an IANA time zone, such as Europe/Berlin")
 	}
 	return nil

@@ -81,7 +81,7 @@ func (o Options) Total() int64 {
 func (o Options) check() error {
 	var p care.FieldErrors
 	p.Line("source", o.Source, 1, maxSource)
-	if _, err := time.LoadLocation(o.TimeZone); err != nil || o.TimeZone == "Local" {
+	if o.TimeZone != "" && !care.IsTimeZone(o.TimeZone) {
 		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
 	}
 	if o.PhoneRegion != "" && !care.IsPhoneRegion(o.PhoneRegion) {
@@ -151,7 +151,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true, Client: o.Client}
 	r := &run{
 		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone, PhoneRegion: o.PhoneRegion}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
-		occurrences: map[identityHash]occurrence{}, unread: map[int]bool{}, broken: map[int]bool{}, releases: map[int]string{}, zones: map[uuid.UUID]*time.Location{}, ambiguous: map[fhir.Key]bool{},
+		occurrences: map[identityHash]occurrence{}, unread: map[int]bool{}, broken: map[int]bool{}, releases: map[int]string{}, zones: map[uuid.UUID]*time.Location{}, ambiguous: map[fhir.Key]bool{}, marks: make([]fhir.Marks, len(o.Files)),
 		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, onItem: o.List},
 		inTx:  func(ctx context.Context, fn func(tx pgx.Tx) error) error { return i.writer.InTx(ctx, cmd, fn) },
 	}

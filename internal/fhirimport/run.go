@@ -98,7 +98,6 @@ func (r *run) readFile(ctx context.Context, s mapping.Stage, index int, f File) 
 	}
 	var err error
 	if s == mapping.StagePeople {
-		r.marks = append(r.marks, make([]fhir.Marks, index+1-len(r.marks))...)
 		err = f.Read(ctx, &r.marks[index], r.progress, func(res fhir.Resource, err error) error {
 			r.setPosition(index, &res)
 			return r.scan(ctx, res, err)

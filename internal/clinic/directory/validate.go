@@ -194,8 +194,7 @@ func day(errs *care.FieldErrors, field, text string) {
 }
 
 func timeZone(errs *care.FieldErrors, zone string) {
-	// "" and "Local" load too, but denote the server's zone.
-	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" || len(zone) > 64 {
+	if !care.IsTimeZone(zone) || len(zone) > 64 {
 		errs.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
 	}
 }
