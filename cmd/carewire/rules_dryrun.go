@@ -68,7 +68,11 @@ with --type: the example of the event catalog, with the fields of --data. It sto
 
 // eventID returns the ID of the event with the ID or at the position.
 func eventID(ctx context.Context, op *operator.Operator, arg string) (uuid.UUID, error) {
-	x, err := explain(ctx, op, arg)
+	id, position, err := parseEvent(arg)
+	if err != nil || position == 0 {
+		return id, err
+	}
+	x, err := op.ExplainPosition(ctx, position)
 	return x.EventID, err
 }
 

@@ -44,14 +44,25 @@ the ledger.`,
 
 // explain explains the event with the ID or at the position.
 func explain(ctx context.Context, op *operator.Operator, arg string) (operator.Explanation, error) {
-	if position, err := strconv.ParseInt(arg, 10, 64); err == nil && position > 0 {
+	id, position, err := parseEvent(arg)
+	switch {
+	case err != nil:
+		return operator.Explanation{}, err
+	case position > 0:
 		return op.ExplainPosition(ctx, position)
 	}
-	id, err := uuid.Parse(arg)
-	if err != nil {
-		return operator.Explanation{}, usagef("invalid event ID %q; want the ID of an event, as in carewire deliveries list --wide, or its position in the ledger", arg)
-	}
 	return op.ExplainEvent(ctx, id)
+}
+
+// parseEvent parses the ID of an event or its position, which is 0 for an ID.
+func parseEvent(arg string) (id uuid.UUID, position int64, err error) {
+	if position, err := strconv.ParseInt(arg, 10, 64); err == nil && position > 0 {
+		return uuid.Nil, position, nil
+	}
+	if id, err = uuid.Parse(arg); err != nil {
+		return uuid.Nil, 0, usagef("invalid event ID %q; want the ID of an event, as in carewire deliveries list --wide, or its position in the ledger", arg)
+	}
+	return id, 0, nil
 }
 
 func printExplanation(out io.Writer, x operator.Explanation, wide bool) error {

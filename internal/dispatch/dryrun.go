@@ -3,19 +3,16 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
-	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
 )
@@ -62,12 +59,9 @@ type DryRunDecision struct {
 // The error for an invalid draft or event is of code care.Invalid, and care.NotFound for an event
 // that is not in the ledger.
 func (p *Planner) DryRun(ctx context.Context, conn db.DBTX, in DryRunRequest, known Known) (DryRun, error) {
-	if _, err := Check(ctx, conn, []byte(in.Source), known); err != nil {
-		return DryRun{}, err
-	}
-	set, err := rule.Parse([]byte(in.Source), rule.Known{Channels: known.Channels})
+	set, err := parseWithTemplates(ctx, conn, []byte(in.Source), known)
 	if err != nil {
-		return DryRun{}, fmt.Errorf("parse the rule set: %w", err)
+		return DryRun{}, err
 	}
 	e, err := in.event(ctx, conn)
 	if err != nil {
@@ -89,28 +83,25 @@ func (p *Planner) DryRun(ctx context.Context, conn db.DBTX, in DryRunRequest, kn
 	return run, nil
 }
 
-func (d *DryRun) add(plan rule.Plan) {
+func (run *DryRun) add(plan rule.Plan) {
 	for _, n := range plan.Notifications {
 		for _, message := range n.Messages {
-			state := "queued"
-			switch {
-			case message.Suppressed && message.Channel == care.ChannelInApp:
-				state = NotSent
-			case message.Suppressed:
-				state = "suppressed"
-			case message.Channel == care.ChannelInApp:
+			d := delivery{suppressed: message.Suppressed, held: !n.HeldUntil.IsZero()}
+			state := d.state()
+			if message.Channel == care.ChannelInApp { // It has no delivery.
 				state = "delivered"
-			case !n.HeldUntil.IsZero():
-				state = "planned"
+				if message.Suppressed {
+					state = NotSent
+				}
 			}
-			d.Decisions = append(d.Decisions, DryRunDecision{
+			run.Decisions = append(run.Decisions, DryRunDecision{
 				Rule: message.Match.Rule.Name, RecipientID: &n.Recipient, Channel: message.Channel, State: state, Reason: message.Reason,
 				Priority: string(message.Match.Rule.Priority), Template: message.Match.Template,
 			})
 		}
 	}
 	for _, no := range plan.Decisions {
-		d.Decisions = append(d.Decisions, DryRunDecision{Rule: no.Rule, RecipientID: pointer(no.Recipient), Channel: no.Channel, State: NotSent, Reason: no.Reason})
+		run.Decisions = append(run.Decisions, DryRunDecision{Rule: no.Rule, RecipientID: pointer(no.Recipient), Channel: no.Channel, State: NotSent, Reason: no.Reason})
 	}
 }
 
@@ -135,12 +126,9 @@ func (in DryRunRequest) event(ctx context.Context, conn db.DBTX) (e event.Event,
 
 // storedEvent returns an event of the ledger.
 func storedEvent(ctx context.Context, conn db.DBTX, id uuid.UUID) (event.Event, error) {
-	row, err := db.New(conn).ExplainEvent(ctx, db.ExplainEventParams{Follower: Follower, EventID: id})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return event.Event{}, care.Errorf(care.NotFound, "there is no event %s in the ledger", id)
-	}
+	row, err := findEvent(ctx, db.New(conn), id)
 	if err != nil {
-		return event.Event{}, fmt.Errorf("read the event: %w", postgres.Translate(err))
+		return event.Event{}, err
 	}
 	found, err := ledger.Read(ctx, conn, row.Position-1, 1)
 	if err != nil {

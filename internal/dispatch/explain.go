@@ -73,12 +73,9 @@ type Decision struct {
 // for an event that is not in the ledger is care.NotFound.
 func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, error) {
 	queries := db.New(q)
-	e, err := queries.ExplainEvent(ctx, db.ExplainEventParams{Follower: Follower, EventID: eventID})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Explanation{}, care.Errorf(care.NotFound, "there is no event %s in the ledger", eventID)
-	}
+	e, err := findEvent(ctx, queries, eventID)
 	if err != nil {
-		return Explanation{}, fmt.Errorf("read the event: %w", postgres.Translate(err))
+		return Explanation{}, err
 	}
 	rows, err := queries.ExplainDecisions(ctx, e.Position)
 	if err != nil {
@@ -100,6 +97,19 @@ func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, er
 		})
 	}
 	return x, nil
+}
+
+// findEvent returns the event's place in the ledger. The error for an event that is not in the ledger
+// is care.NotFound.
+func findEvent(ctx context.Context, queries *db.Queries, id uuid.UUID) (db.ExplainEventRow, error) {
+	e, err := queries.ExplainEvent(ctx, db.ExplainEventParams{Follower: Follower, EventID: id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return e, care.Errorf(care.NotFound, "there is no event %s in the ledger", id)
+	}
+	if err != nil {
+		return e, fmt.Errorf("read the event: %w", postgres.Translate(err))
+	}
+	return e, nil
 }
 
 // ExplainPosition is Explain for the event at a position of the ledger.

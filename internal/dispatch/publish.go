@@ -33,8 +33,8 @@ type Known struct {
 // its chain contains the rule.Errors.
 func Publish(ctx context.Context, writer *outbox.Writer, cmd care.Command, src []byte, note string, known Known) (int32, error) {
 	// Before the lock: it takes most of the time.
-	if _, err := checkRules(src, rule.Known{Channels: known.Channels}); err != nil {
-		if _, all := checkRules(src, known.Known); all != nil {
+	if _, err := parseRules(src, rule.Known{Channels: known.Channels}); err != nil {
+		if _, all := parseRules(src, known.Known); all != nil {
 			err = all
 		}
 		return 0, err

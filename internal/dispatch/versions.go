@@ -113,25 +113,35 @@ func Rollback(ctx context.Context, writer *outbox.Writer, cmd care.Command, vers
 // Check returns the number of rules in a source, and stores nothing. The error for mistakes is that
 // of Publish.
 func Check(ctx context.Context, conn db.DBTX, src []byte, known Known) (int, error) {
+	set, err := parseWithTemplates(ctx, conn, src, known)
+	if err != nil {
+		return 0, err
+	}
+	return len(set.Rules), nil
+}
+
+// parseWithTemplates is parseRules with the newest templates.
+func parseWithTemplates(ctx context.Context, conn db.DBTX, src []byte, known Known) (*rule.Set, error) {
 	if known.Templates != nil {
 		templates, err := known.Templates.Newest(ctx, conn)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		known.Template = templates.Has
 	}
-	return checkRules(src, known.Known)
+	return parseRules(src, known.Known)
 }
 
-func checkRules(src []byte, known rule.Known) (int, error) {
+// parseRules is rule.Parse with errors of code care.Invalid.
+func parseRules(src []byte, known rule.Known) (*rule.Set, error) {
 	set, err := rule.Parse(src, known)
 	if mistakes, ok := errors.AsType[rule.Errors](err); ok {
-		return 0, invalidRules(mistakes)
+		return nil, invalidRules(mistakes)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("check rule set: %w", err)
+		return nil, fmt.Errorf("check rule set: %w", err)
 	}
-	return len(set.Rules), nil
+	return set, nil
 }
 
 // Difference describes the differences between two versions.

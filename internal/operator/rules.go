@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/care"
 	"carewire/internal/dispatch"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/rule"
 )
 
@@ -160,7 +162,10 @@ func (o *Operator) DryRunRules(ctx context.Context, file string, in DryRunReques
 		return run, err
 	}
 	err = o.withJobs(ctx, func(j *jobs) error {
-		run, err = j.planner.DryRun(ctx, j.writer.Pool(), in, known)
+		err := postgres.InTx(ctx, j.writer.Pool(), func(tx pgx.Tx) (err error) {
+			run, err = j.planner.DryRun(ctx, tx, in, known)
+			return err
+		})
 		if file != "" {
 			err = inFile(file, err)
 		}

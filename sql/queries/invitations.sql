@@ -126,7 +126,8 @@ WHERE l.asked < @max_asked::integer
     OR l.window_at <= now() - interval '1 hour'
 RETURNING asked;
 
--- Returns the seconds until the limit's window ends. A window may have begun after this transaction did, which is no reason to wait longer.
+-- Returns the seconds until the limit's window ends. A window may have begun after this transaction
+-- did, which is no reason to wait longer.
 -- name: VerificationLimitWait :one
 SELECT ceil(least(greatest(extract(EPOCH FROM window_at + interval '1 hour' - now()), 1), 3600))::integer AS seconds
 FROM verification_limits

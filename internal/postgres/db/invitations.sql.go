@@ -524,7 +524,8 @@ type VerificationLimitWaitParams struct {
 	Key  []byte
 }
 
-// Returns the seconds until the limit's window ends. A window may have begun after this transaction did, which is no reason to wait longer.
+// Returns the seconds until the limit's window ends. A window may have begun after this transaction
+// did, which is no reason to wait longer.
 func (q *Queries) VerificationLimitWait(ctx context.Context, arg VerificationLimitWaitParams) (int32, error) {
 	row := q.db.QueryRow(ctx, VerificationLimitWait, arg.Kind, arg.Key)
 	var seconds int32
