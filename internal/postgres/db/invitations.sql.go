@@ -357,10 +357,10 @@ func (q *Queries) VerificationAsk(ctx context.Context, arg VerificationAskParams
 }
 
 const VerificationAskWait = `-- name: VerificationAskWait :one
-SELECT ceil(greatest(extract(EPOCH FROM CASE
+SELECT ceil(least(greatest(extract(EPOCH FROM CASE
         WHEN asked >= 5 THEN greatest(window_at + interval '1 hour', requested_at + interval '1 minute')
         ELSE requested_at + interval '1 minute'
-    END - now()), 1))::integer AS seconds
+    END - now()), 1), 3600))::integer AS seconds
 FROM contact_verifications
 WHERE user_id = $1
     AND channel = $2
