@@ -141,12 +141,15 @@ func unwritten(ctx context.Context, queries *db.Queries, e *event.Event, whole p
 	if err != nil {
 		return rest, 0, fmt.Errorf("read planned decisions: %w", err)
 	}
-	isPlanned, isDecided := set(recipients), make(map[db.PlannedDecisionsRow]bool, len(decided))
+	isPlanned, isDecided := make(map[db.PlannedRecipientsRow]bool, len(recipients)), make(map[db.PlannedDecisionsRow]bool, len(decided))
+	for _, r := range recipients {
+		isPlanned[r] = true
+	}
 	for _, d := range decided {
 		isDecided[d] = true
 	}
 	for _, n := range whole.notifications {
-		if !isPlanned[n.recipient] {
+		if !isPlanned[db.PlannedRecipientsRow{RecipientID: n.recipient, PlanKey: n.planKey}] {
 			rest.notifications = append(rest.notifications, n)
 		}
 	}

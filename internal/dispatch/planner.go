@@ -142,6 +142,8 @@ type notification struct {
 	heldUntil  time.Time // Zero if it does not wait for a review.
 	inApp      string    // The reason for the channel inapp; empty if no rule names it.
 	archived   bool      // The person wants it in the archive, not in the inbox.
+	planKey    string    // The name of a later notification of the event; empty for the one at once.
+	dueAt      time.Time // When the scheduler decides about it next; zero if nothing waits.
 }
 
 // delivery is the message on one channel. It is queued unless suppressed or held.
@@ -153,6 +155,7 @@ type delivery struct {
 	reason     string
 	match      *rule.Match
 	fallback   []string
+	notBefore  time.Time // Zero if it waits for no time of its own.
 }
 
 func (d *delivery) state() string {

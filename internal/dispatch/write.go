@@ -69,6 +69,9 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 		rows.Templates = append(rows.Templates, n.match.Template)
 		rows.HeldUntils = append(rows.HeldUntils, n.heldUntil)
 		rows.ArchivedAts = append(rows.ArchivedAts, n.archivedAt())
+		rows.PlanKeys = append(rows.PlanKeys, n.planKey)
+		rows.SubjectVersions = append(rows.SubjectVersions, care.OrZero(n.event.SubjectVersion))
+		rows.DueAts = append(rows.DueAts, n.dueAt)
 	}
 	ids, err := db.New(tx).NotificationPlan(ctx, rows)
 	if err != nil {
@@ -103,6 +106,8 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Unverified = append(rows.Unverified, d.match.Rule.Unverified)
 			rows.CorrelationIds = append(rows.CorrelationIds, care.OrZero(n.event.CorrelationID))
 			rows.Traceparents = append(rows.Traceparents, care.OrZero(n.event.Traceparent))
+			rows.PlanKeys = append(rows.PlanKeys, n.planKey)
+			rows.NotBefores = append(rows.NotBefores, d.notBefore)
 			if !d.suppressed && !d.held {
 				queued = append(queued, d)
 			}

@@ -246,7 +246,7 @@ FROM settled;
 -- ignored for critical messages), or if they already have the event on that channel. It is a
 -- possible duplicate if the original may have arrived.
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
-    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent)
+    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent, plan_key)
 SELECT
     @id,
     d.event_position,
@@ -264,7 +264,8 @@ SELECT
     d.unverified,
     d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
-    d.traceparent
+    d.traceparent,
+    d.plan_key
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
@@ -283,7 +284,7 @@ WHERE d.id = @instead_of
         WHEN 'unverified' THEN d.unverified
         ELSE false
     END
-ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
 RETURNING
     deliveries.id,
     deliveries.priority;

@@ -51,6 +51,7 @@ WHERE (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
             FROM deliveries AS d
             WHERE d.event_position = n.event_position
                 AND d.recipient_id = n.recipient_id
+                AND d.notification_id = n.id
                 AND (@state = '' OR d.state = @state)
                 AND (@channel = '' OR d.channel = @channel)
         )
@@ -93,6 +94,7 @@ WHERE d.state = @state::text
         FROM deliveries AS later
         WHERE later.event_position = d.event_position
             AND later.recipient_id = d.recipient_id
+            AND later.notification_id = d.notification_id
             AND (later.created_at, later.id) > (d.created_at, d.id)
             AND later.state = @state
             AND (@channel = '' OR later.channel = @channel)
@@ -128,7 +130,7 @@ SELECT
     d.updated_at,
     d.sent_at
 FROM notifications AS n
-JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id
+JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id AND d.notification_id = n.id
 WHERE n.id = ANY (@notification_ids::uuid[])
 ORDER BY d.notification_id, d.created_at, d.id;
 

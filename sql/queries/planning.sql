@@ -89,9 +89,10 @@ FROM record_holds(@ids::uuid[]) AS h (id, retracted, held_until);
 
 -- name: NotificationPlan :many
 -- Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
--- held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox.
+-- held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox, due_ats for those that nothing waits
+-- for. subject_versions has 0 for an event without one.
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template, held_until, seen_at, archived_at)
+    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at)
 SELECT
     unnest(@ids::uuid[]),
     unnest(@event_positions::bigint[]),
@@ -107,14 +108,18 @@ SELECT
     unnest(@templates::text[]),
     nullif(unnest(@held_untils::timestamptz[]), '0001-01-01 00:00:00+00'),
     nullif(unnest(@archived_ats::timestamptz[]), '0001-01-01 00:00:00+00'),
-    nullif(unnest(@archived_ats), '0001-01-01 00:00:00+00')
-ON CONFLICT (event_position, recipient_id) DO NOTHING
+    nullif(unnest(@archived_ats), '0001-01-01 00:00:00+00'),
+    unnest(@plan_keys::text[]),
+    nullif(unnest(@subject_versions::bigint[]), 0),
+    nullif(unnest(@due_ats::timestamptz[]), '0001-01-01 00:00:00+00')
+ON CONFLICT (event_position, recipient_id, plan_key) DO NOTHING
 RETURNING id;
 
 -- name: DeliveryPlan :many
--- Returns the ids of the new rows. A row's fallback channels are joined by commas.
+-- Returns the ids of the new rows. A row's fallback channels are joined by commas; not_befores has
+-- year 1 for rows that wait for no time of their own.
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
-    priority, fallback, unverified, correlation_id, traceparent)
+    priority, fallback, unverified, correlation_id, traceparent, plan_key, not_before)
 SELECT
     unnest(@ids::uuid[]),
     unnest(@event_positions::bigint[]),
@@ -131,8 +136,10 @@ SELECT
     string_to_array(unnest(@fallbacks::text[]), ','),
     unnest(@unverified::boolean[]),
     nullif(unnest(@correlation_ids::text[]), ''),
-    nullif(unnest(@traceparents::text[]), '')
-ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
+    nullif(unnest(@traceparents::text[]), ''),
+    unnest(@plan_keys::text[]),
+    nullif(unnest(@not_befores::timestamptz[]), '0001-01-01 00:00:00+00')
+ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
 RETURNING id;
 
 -- name: DecisionInsertMany :exec
@@ -149,8 +156,10 @@ SELECT
 ON CONFLICT (event_position, rule, recipient_id, channel) DO NOTHING;
 
 -- name: PlannedRecipients :many
--- Returns the recipients that already have a notification of the event.
-SELECT recipient_id
+-- Returns the recipients that already have a notification of the event, with its plan_key.
+SELECT
+    recipient_id,
+    plan_key
 FROM notifications
 WHERE event_position = @event_position
     AND event_id = @event_id;

@@ -24,7 +24,7 @@ WITH asked AS (
         unnest((SELECT $8::text[])) AS provider
 ), before AS (
     SELECT
-        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.template_version, d.opened_at,
+        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified, d.template_version, d.opened_at, d.plan_key,
         asked.address_kind,
         asked.repeat_safe,
         asked.run,
@@ -58,7 +58,7 @@ WITH asked AS (
     RETURNING d.id
 ), judged AS (
     SELECT
-        before.id, before.event_position, before.notification_id, before.event_id, before.recipient_id, before.channel, before.state, before.reason, before.rule, before.template, before.priority, before.fallback, before.attempt, before.attempt_started_at, before.claimed_by, before.possible_duplicate, before.not_before, before.deadline_at, before.provider, before.provider_id, before.error_code, before.correlation_id, before.traceparent, before.created_at, before.updated_at, before.sent_at, before.unverified, before.template_version, before.opened_at, before.address_kind, before.repeat_safe, before.run, before.asked_provider, before.own,
+        before.id, before.event_position, before.notification_id, before.event_id, before.recipient_id, before.channel, before.state, before.reason, before.rule, before.template, before.priority, before.fallback, before.attempt, before.attempt_started_at, before.claimed_by, before.possible_duplicate, before.not_before, before.deadline_at, before.provider, before.provider_id, before.error_code, before.correlation_id, before.traceparent, before.created_at, before.updated_at, before.sent_at, before.unverified, before.template_version, before.opened_at, before.plan_key, before.address_kind, before.repeat_safe, before.run, before.asked_provider, before.own,
         -- A hashed look-up: a join would compare every row with every other.
         before.id IN (SELECT claimed.id FROM claimed) AS claimed
     FROM before
@@ -365,7 +365,7 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
-    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent)
+    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent, plan_key)
 SELECT
     $1,
     d.event_position,
@@ -383,7 +383,8 @@ SELECT
     d.unverified,
     d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
-    d.traceparent
+    d.traceparent,
+    d.plan_key
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
@@ -402,7 +403,7 @@ WHERE d.id = $5
         WHEN 'unverified' THEN d.unverified
         ELSE false
     END
-ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
 RETURNING
     deliveries.id,
     deliveries.priority

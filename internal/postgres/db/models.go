@@ -459,6 +459,7 @@ type Delivery struct {
 	Unverified        bool
 	TemplateVersion   int32
 	OpenedAt          *time.Time
+	PlanKey           string
 }
 
 type DeliveryCount struct {
@@ -495,6 +496,11 @@ type DoctorHoursSpan struct {
 	Weekday  int16
 	OpensAt  pgtype.Time
 	ClosesAt pgtype.Time
+}
+
+type DueClock struct {
+	Single bool
+	Ahead  pgtype.Interval
 }
 
 type Event struct {
@@ -735,23 +741,27 @@ type Membership struct {
 }
 
 type Notification struct {
-	ID            uuid.UUID
-	EventPosition int64
-	EventID       uuid.UUID
-	EventType     string
-	Subject       string
-	RecipientID   uuid.UUID
-	ClinicID      *uuid.UUID
-	Category      string
-	Priority      string
-	Rule          string
-	RuleVersion   int32
-	Template      string
-	CreatedAt     time.Time
-	ReadAt        *time.Time
-	HeldUntil     *time.Time
-	SeenAt        *time.Time
-	ArchivedAt    *time.Time
+	ID             uuid.UUID
+	EventPosition  int64
+	EventID        uuid.UUID
+	EventType      string
+	Subject        string
+	RecipientID    uuid.UUID
+	ClinicID       *uuid.UUID
+	Category       string
+	Priority       string
+	Rule           string
+	RuleVersion    int32
+	Template       string
+	CreatedAt      time.Time
+	ReadAt         *time.Time
+	HeldUntil      *time.Time
+	SeenAt         *time.Time
+	ArchivedAt     *time.Time
+	PlanKey        string
+	SubjectVersion *int64
+	DueAt          *time.Time
+	AcknowledgedAt *time.Time
 }
 
 type Outbox struct {

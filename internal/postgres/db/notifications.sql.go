@@ -27,7 +27,7 @@ SELECT
     d.updated_at,
     d.sent_at
 FROM notifications AS n
-JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id
+JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id AND d.notification_id = n.id
 WHERE n.id = ANY ($1::uuid[])
 ORDER BY d.notification_id, d.created_at, d.id
 `
@@ -107,6 +107,7 @@ WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
             FROM deliveries AS d
             WHERE d.event_position = n.event_position
                 AND d.recipient_id = n.recipient_id
+                AND d.notification_id = n.id
                 AND ($7 = '' OR d.state = $7)
                 AND ($8 = '' OR d.channel = $8)
         )
@@ -219,6 +220,7 @@ WHERE d.state = $1::text
         FROM deliveries AS later
         WHERE later.event_position = d.event_position
             AND later.recipient_id = d.recipient_id
+            AND later.notification_id = d.notification_id
             AND (later.created_at, later.id) > (d.created_at, d.id)
             AND later.state = $1
             AND ($2 = '' OR later.channel = $2)

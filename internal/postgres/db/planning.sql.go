@@ -51,7 +51,7 @@ func (q *Queries) DecisionInsertMany(ctx context.Context, arg DecisionInsertMany
 
 const DeliveryPlan = `-- name: DeliveryPlan :many
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
-    priority, fallback, unverified, correlation_id, traceparent)
+    priority, fallback, unverified, correlation_id, traceparent, plan_key, not_before)
 SELECT
     unnest($1::uuid[]),
     unnest($2::bigint[]),
@@ -68,8 +68,10 @@ SELECT
     string_to_array(unnest($13::text[]), ','),
     unnest($14::boolean[]),
     nullif(unnest($15::text[]), ''),
-    nullif(unnest($16::text[]), '')
-ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
+    nullif(unnest($16::text[]), ''),
+    unnest($17::text[]),
+    nullif(unnest($18::timestamptz[]), '0001-01-01 00:00:00+00')
+ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
 RETURNING id
 `
 
@@ -90,9 +92,12 @@ type DeliveryPlanParams struct {
 	Unverified       []bool
 	CorrelationIds   []string
 	Traceparents     []string
+	PlanKeys         []string
+	NotBefores       []time.Time
 }
 
-// Returns the ids of the new rows. A row's fallback channels are joined by commas.
+// Returns the ids of the new rows. A row's fallback channels are joined by commas; not_befores has
+// year 1 for rows that wait for no time of their own.
 func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, DeliveryPlan,
 		arg.Ids,
@@ -111,6 +116,8 @@ func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]u
 		arg.Unverified,
 		arg.CorrelationIds,
 		arg.Traceparents,
+		arg.PlanKeys,
+		arg.NotBefores,
 	)
 	if err != nil {
 		return nil, err
@@ -132,7 +139,7 @@ func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]u
 
 const NotificationPlan = `-- name: NotificationPlan :many
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template, held_until, seen_at, archived_at)
+    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at)
 SELECT
     unnest($1::uuid[]),
     unnest($2::bigint[]),
@@ -148,30 +155,37 @@ SELECT
     unnest($12::text[]),
     nullif(unnest($13::timestamptz[]), '0001-01-01 00:00:00+00'),
     nullif(unnest($14::timestamptz[]), '0001-01-01 00:00:00+00'),
-    nullif(unnest($14), '0001-01-01 00:00:00+00')
-ON CONFLICT (event_position, recipient_id) DO NOTHING
+    nullif(unnest($14), '0001-01-01 00:00:00+00'),
+    unnest($15::text[]),
+    nullif(unnest($16::bigint[]), 0),
+    nullif(unnest($17::timestamptz[]), '0001-01-01 00:00:00+00')
+ON CONFLICT (event_position, recipient_id, plan_key) DO NOTHING
 RETURNING id
 `
 
 type NotificationPlanParams struct {
-	Ids            []uuid.UUID
-	EventPositions []int64
-	EventIds       []uuid.UUID
-	EventTypes     []string
-	Subjects       []string
-	RecipientIds   []uuid.UUID
-	ClinicIds      []uuid.UUID
-	Categories     []string
-	Priorities     []string
-	Rules          []string
-	RuleVersions   []int32
-	Templates      []string
-	HeldUntils     []time.Time
-	ArchivedAts    []time.Time
+	Ids             []uuid.UUID
+	EventPositions  []int64
+	EventIds        []uuid.UUID
+	EventTypes      []string
+	Subjects        []string
+	RecipientIds    []uuid.UUID
+	ClinicIds       []uuid.UUID
+	Categories      []string
+	Priorities      []string
+	Rules           []string
+	RuleVersions    []int32
+	Templates       []string
+	HeldUntils      []time.Time
+	ArchivedAts     []time.Time
+	PlanKeys        []string
+	SubjectVersions []int64
+	DueAts          []time.Time
 }
 
 // Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
-// held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox.
+// held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox, due_ats for those that nothing waits
+// for. subject_versions has 0 for an event without one.
 func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, NotificationPlan,
 		arg.Ids,
@@ -188,6 +202,9 @@ func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanPara
 		arg.Templates,
 		arg.HeldUntils,
 		arg.ArchivedAts,
+		arg.PlanKeys,
+		arg.SubjectVersions,
+		arg.DueAts,
 	)
 	if err != nil {
 		return nil, err
@@ -251,7 +268,9 @@ func (q *Queries) PlannedDecisions(ctx context.Context, arg PlannedDecisionsPara
 }
 
 const PlannedRecipients = `-- name: PlannedRecipients :many
-SELECT recipient_id
+SELECT
+    recipient_id,
+    plan_key
 FROM notifications
 WHERE event_position = $1
     AND event_id = $2
@@ -262,20 +281,25 @@ type PlannedRecipientsParams struct {
 	EventID       uuid.UUID
 }
 
-// Returns the recipients that already have a notification of the event.
-func (q *Queries) PlannedRecipients(ctx context.Context, arg PlannedRecipientsParams) ([]uuid.UUID, error) {
+type PlannedRecipientsRow struct {
+	RecipientID uuid.UUID
+	PlanKey     string
+}
+
+// Returns the recipients that already have a notification of the event, with its plan_key.
+func (q *Queries) PlannedRecipients(ctx context.Context, arg PlannedRecipientsParams) ([]PlannedRecipientsRow, error) {
 	rows, err := q.db.Query(ctx, PlannedRecipients, arg.EventPosition, arg.EventID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []PlannedRecipientsRow
 	for rows.Next() {
-		var recipient_id uuid.UUID
-		if err := rows.Scan(&recipient_id); err != nil {
+		var i PlannedRecipientsRow
+		if err := rows.Scan(&i.RecipientID, &i.PlanKey); err != nil {
 			return nil, err
 		}
-		items = append(items, recipient_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
