@@ -45,10 +45,13 @@ func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now tim
 	}
 	found := &rule.People{
 		Now:  now,
-		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
+		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{}, Zones: map[uuid.UUID]*time.Location{},
 	}
 	if len(ask.users)+len(ask.roleKeys)+len(ask.teams) == 0 {
 		return found, nil
+	}
+	if err := loadClinics(ctx, queries, ask.params.EventClinicIds, found); err != nil {
+		return nil, err
 	}
 	rows, err := queries.PlanningDirectory(ctx, ask.params)
 	if err != nil {
@@ -70,6 +73,21 @@ func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now tim
 		}
 	}
 	return found, held(ctx, queries, all, ask.records, found.Held)
+}
+
+// loadClinics loads the time by which it is decided what is due, and the time zones of clinics.
+func loadClinics(ctx context.Context, queries *db.Queries, ids []uuid.UUID, found *rule.People) error {
+	rows, err := queries.PlanningClinics(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("look up clinics: %w", err)
+	}
+	for _, row := range rows {
+		found.Due = row.DueNow
+		if zone, err := care.LoadZone(row.TimeZone); err == nil {
+			found.Zones[row.ID] = zone
+		}
+	}
+	return nil
 }
 
 // add adds the recipients in the rules that match an event, and the data that decides whether they

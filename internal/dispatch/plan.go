@@ -172,17 +172,8 @@ type plan struct {
 // add adds the result of the rules for one event. It assigns ids in the same order.
 func (p *plan) add(m matched, o rule.Plan) {
 	for _, from := range o.Notifications {
-		n := notification{id: newID(), event: m.event, version: m.version, templates: m.templates, recipient: from.Recipient, match: from.Match, heldUntil: from.HeldUntil, archived: from.InAppOff}
-		for _, d := range from.Messages {
-			if d.Channel == care.ChannelInApp {
-				p.addInApp(&n, d)
-				continue
-			}
-			n.deliveries = append(n.deliveries, delivery{
-				id: newID(), channel: d.Channel, suppressed: d.Suppressed, held: !from.HeldUntil.IsZero(), reason: d.Reason, match: d.Match, fallback: d.Fallback,
-			})
-		}
-		p.addNotification(n)
+		n := notification{id: newID(), event: m.event, version: m.version, templates: m.templates}
+		p.addNotification(p.decided(n, from))
 	}
 	for _, f := range o.Failures {
 		p.failures = append(p.failures, failure{f, m.event, m.version})
@@ -192,6 +183,29 @@ func (p *plan) add(m matched, o rule.Plan) {
 			event: m.event, version: m.version, rule: d.Rule, recipient: d.Recipient, channel: d.Channel, reason: d.Reason,
 		})
 	}
+}
+
+// decided returns the notification with the decisions of the rules.
+func (p *plan) decided(n notification, from rule.Notification) notification {
+	n.recipient, n.match, n.heldUntil, n.archived = from.Recipient, from.Match, from.HeldUntil, from.InAppOff
+	n.planKey, n.dueAt = from.PlanKey, from.DueAt
+	for _, d := range from.Messages {
+		switch {
+		case d.Channel == care.ChannelInApp:
+			p.addInApp(&n, d)
+		case d.Digest != nil:
+			n.items = append(n.items, item{channel: d.Channel, reason: d.Reason, match: d.Match, digest: *d.Digest})
+		default:
+			n.deliveries = append(n.deliveries, delivery{
+				id: newID(), channel: d.Channel, suppressed: d.Suppressed, held: !from.HeldUntil.IsZero(), scheduled: !from.DueAt.IsZero(),
+				notBefore: d.NotBefore, overflow: d.Overflow, reason: d.Reason, match: d.Match, fallback: d.Fallback,
+			})
+			if !d.NotBefore.IsZero() && (n.dueAt.IsZero() || d.NotBefore.Before(n.dueAt)) {
+				n.dueAt = d.NotBefore
+			}
+		}
+	}
+	return n
 }
 
 // addInApp adds the channel that has no delivery: the notification is the message.
@@ -240,7 +254,7 @@ func (p *plan) first(rows int) (first plan) {
 
 // messages returns the number of rows of a notification's deliveries and their jobs.
 func (n *notification) messages() int {
-	rows := len(n.deliveries)
+	rows := len(n.deliveries) + len(n.items)
 	for i := range n.deliveries {
 		if !n.deliveries[i].suppressed {
 			rows++

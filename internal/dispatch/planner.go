@@ -144,6 +144,10 @@ type notification struct {
 	archived   bool      // The person wants it in the archive, not in the inbox.
 	planKey    string    // The name of a later notification of the event; empty for the one at once.
 	dueAt      time.Time // When the scheduler decides about it next; zero if nothing waits.
+	items      []item    // The messages that go into digests.
+	rule       string    // The name of the rule, where match is nil.
+	// waited are the deliveries of a notification that is decided again.
+	waited []db.DeliveryWaitingRow
 }
 
 // delivery is the message on one channel. It is queued unless suppressed or held.
@@ -156,21 +160,30 @@ type delivery struct {
 	match      *rule.Match
 	fallback   []string
 	notBefore  time.Time // Zero if it waits for no time of its own.
+	scheduled  bool      // It is decided at the notification's due time.
+	// overflow is the digest that takes the message if the person has had too many, or nil.
+	overflow *rule.DigestRef
 }
 
 func (d *delivery) state() string {
 	switch {
 	case d.suppressed:
 		return "suppressed"
-	case d.held:
+	case d.waits():
 		return "planned"
 	}
 	return "queued"
 }
 
+// waits reports whether the message is sent later.
+func (d *delivery) waits() bool { return d.held || d.scheduled || !d.notBefore.IsZero() }
+
+// hidden reports whether the notification is not in the inbox before its due time.
+func (n *notification) hidden() bool { return n.planKey != "" && !n.dueAt.IsZero() }
+
 // sends reports whether anything is to be sent, now or later.
 func (n *notification) sends() bool {
-	return n.inApp != "" || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
+	return n.inApp != "" || len(n.items) > 0 || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
 }
 
 // archivedAt returns when the notification was archived: now, or the zero time if it is not.

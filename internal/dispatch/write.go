@@ -32,6 +32,15 @@ func (p *Planner) write(ctx context.Context, tx pgx.Tx, plan *plan) error {
 		if len(fresh) == 0 {
 			continue
 		}
+		if err := throttle(ctx, tx, fresh); err != nil {
+			return err
+		}
+		if err := insertItems(ctx, tx, fresh); err != nil {
+			return err
+		}
+		if err := insertEscalations(ctx, tx, fresh); err != nil {
+			return err
+		}
 		queued, err := insertDeliveries(ctx, tx, fresh)
 		if err != nil {
 			return err
@@ -70,6 +79,7 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 		rows.HeldUntils = append(rows.HeldUntils, n.heldUntil)
 		rows.ArchivedAts = append(rows.ArchivedAts, n.archivedAt())
 		rows.PlanKeys = append(rows.PlanKeys, n.planKey)
+		rows.Hidden = append(rows.Hidden, n.hidden())
 		rows.SubjectVersions = append(rows.SubjectVersions, care.OrZero(n.event.SubjectVersion))
 		rows.DueAts = append(rows.DueAts, n.dueAt)
 	}
@@ -108,7 +118,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Traceparents = append(rows.Traceparents, care.OrZero(n.event.Traceparent))
 			rows.PlanKeys = append(rows.PlanKeys, n.planKey)
 			rows.NotBefores = append(rows.NotBefores, d.notBefore)
-			if !d.suppressed && !d.held {
+			if !d.suppressed && !d.waits() {
 				queued = append(queued, d)
 			}
 		}
@@ -171,17 +181,22 @@ func announce(ctx context.Context, tx pgx.Tx, fresh []notification) error {
 }
 
 func (n *notification) announcement() event.Event {
-	data := event.Notification{NotificationID: n.id, UserID: n.recipient, Rule: n.match.Rule.Name, RuleVersion: n.version}
+	data := event.Notification{NotificationID: n.id, UserID: n.recipient, Rule: n.ruleName(), RuleVersion: n.version}
 	for _, d := range n.deliveries {
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: d.channel, DeliveryID: d.id, State: d.state(), Reason: d.reason})
 	}
-	if n.inApp != "" {
+	for i := range n.items {
+		data.Channels = append(data.Channels, event.ChannelDecision{Channel: n.items[i].channel, DeliveryID: n.items[i].digestID, State: stateDigest, Reason: n.items[i].reason})
+	}
+	if n.inApp != "" && !n.hidden() {
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: n.id, State: "delivered", Reason: n.inApp})
 	}
 	typ := "notification.suppressed"
 	switch {
 	case n.sends() && !n.heldUntil.IsZero():
 		typ = "notification.held"
+	case n.hidden():
+		typ = "notification.scheduled"
 	case n.sends():
 		typ = "notification.planned"
 	}
@@ -189,6 +204,13 @@ func (n *notification) announcement() event.Event {
 	e := event.New(cmd, typ, care.Ref{Kind: "notification", ID: n.id}, data).About(cmd, n.recipient, n.event.ClinicID)
 	e.CauseID, e.CorrelationID, e.Traceparent = &n.event.ID, n.event.CorrelationID, n.event.Traceparent
 	return e
+}
+
+func (n *notification) ruleName() string {
+	if n.match == nil {
+		return n.rule
+	}
+	return n.match.Rule.Name
 }
 
 func set(ids []uuid.UUID) map[uuid.UUID]bool {

@@ -15,7 +15,7 @@ type AppointmentReversal struct {
 	DoctorID      uuid.UUID `json:"doctorId" doc:"The doctor."`
 	Status        string    `json:"status" doc:"The restored status." example:"booked"`
 	FromStatus    string    `json:"fromStatus" doc:"The reversed status: completed, cancelled or no_show." example:"no_show"`
-	StartsAt      string    `json:"startsAt" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
+	StartsAt      string    `json:"startsAt" format:"date-time" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
 }
 
 // AppointmentReassignment is the data of appointment.reassigned: that of Appointment, with the
@@ -27,7 +27,7 @@ type AppointmentReassignment struct {
 	DoctorID         uuid.UUID `json:"doctorId" doc:"The new doctor."`
 	PreviousDoctorID uuid.UUID `json:"previousDoctorId" doc:"The previous doctor."`
 	Status           string    `json:"status" doc:"The appointment's status. A confirmed appointment must be confirmed again." example:"booked"`
-	StartsAt         string    `json:"startsAt" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
+	StartsAt         string    `json:"startsAt" format:"date-time" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
 	Override         bool      `json:"override,omitempty" doc:"Whether the clinic deliberately chose a time outside the doctor's hours." example:"true"`
 }
 
@@ -39,7 +39,7 @@ type AppointmentAttention struct {
 	ClinicID      uuid.UUID `json:"clinicId" doc:"The clinic."`
 	DoctorID      uuid.UUID `json:"doctorId" doc:"The doctor."`
 	Status        string    `json:"status" doc:"The appointment's status." example:"booked"`
-	StartsAt      string    `json:"startsAt" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
+	StartsAt      string    `json:"startsAt" format:"date-time" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
 	Reason        string    `json:"reason" doc:"doctor_left, doctor_disabled, doctor_deceased, patient_left, patient_disabled or patient_deceased." example:"doctor_left"`
 }
 
@@ -52,8 +52,8 @@ type DoctorAbsence struct {
 	ClinicID  uuid.UUID  `json:"clinicId" doc:"The clinic."`
 	DoctorID  *uuid.UUID `json:"doctorId,omitempty" doc:"The doctor; omitted if the whole clinic is closed."`
 	Kind      string     `json:"kind" doc:"leave, closed or opening (hours on one day only)." example:"leave"`
-	StartsAt  string     `json:"startsAt" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
-	EndsAt    string     `json:"endsAt" doc:"End time: RFC 3339, in UTC." example:"2026-03-20T17:00:00Z"`
+	StartsAt  string     `json:"startsAt" format:"date-time" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
+	EndsAt    string     `json:"endsAt" format:"date-time" doc:"End time: RFC 3339, in UTC." example:"2026-03-20T17:00:00Z"`
 }
 
 // VisitType is the data of visit_type.created and visit_type.updated.

@@ -16,7 +16,7 @@ type BillingDue struct {
 	RefundID     *uuid.UUID `json:"refundId,omitempty" doc:"The refund, alone or with a credit note: the patient is notified of the refund only."`
 	CreditNoteID *uuid.UUID `json:"creditNoteId,omitempty" doc:"The credit note, alone or with a refund."`
 	Status       string     `json:"status" doc:"The invoice's status." example:"issued"`
-	DueOn        string     `json:"dueOn,omitempty" doc:"The last day to pay, in the clinic's time zone." example:"2026-04-30"`
+	DueOn        string     `json:"dueOn,omitempty" format:"date" doc:"The last day to pay, in the clinic's time zone." example:"2026-04-30"`
 }
 
 func (BillingDue) readAction() care.Action { return care.InvoiceRead }

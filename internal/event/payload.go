@@ -122,7 +122,7 @@ type Appointment struct {
 	ClinicID      uuid.UUID `json:"clinicId" doc:"The clinic."`
 	DoctorID      uuid.UUID `json:"doctorId" doc:"The doctor."`
 	Status        string    `json:"status" doc:"The appointment's status." example:"booked"`
-	StartsAt      string    `json:"startsAt" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
+	StartsAt      string    `json:"startsAt" format:"date-time" doc:"Start time: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
 	Override      bool      `json:"override,omitempty" doc:"Whether the clinic deliberately chose a time outside the doctor's hours, or a longer duration than it allows." example:"true"`
 }
 

@@ -179,3 +179,14 @@ func exampleID(name string) uuid.UUID {
 	}
 	return uuid.MustParse(fmt.Sprintf(exampleIDs, sum))
 }
+
+// FormatOf returns the format of a text in the type's data: date-time (RFC 3339), date (2006-01-02),
+// or "" for another one and for an unknown field.
+func FormatOf(d *Declaration, field string) string {
+	for f := range reflect.TypeOf(d.Payload).Fields() {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name == field {
+			return f.Tag.Get("format")
+		}
+	}
+	return ""
+}

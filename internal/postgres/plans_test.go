@@ -262,7 +262,7 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.NotificationPlan(ctx, db.NotificationPlanParams{
 				Ids: []uuid.UUID{uuid.New()}, EventPositions: []int64{110000}, EventIds: []uuid.UUID{uuid.New()}, EventTypes: []string{"user.updated"}, Subjects: []string{"user/1"},
 				RecipientIds: []uuid.UUID{person.UserID}, ClinicIds: []uuid.UUID{uuid.Nil}, Categories: []string{"account"}, Priorities: []string{"normal"}, Rules: []string{"r"},
-				RuleVersions: []int32{1}, Templates: []string{"account"}, HeldUntils: make([]time.Time, 1), PlanKeys: []string{""},
+				RuleVersions: []int32{1}, Templates: []string{"account"}, HeldUntils: make([]time.Time, 1), PlanKeys: []string{""}, Hidden: []bool{false},
 			})
 			return err
 		}},

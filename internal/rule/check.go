@@ -66,6 +66,7 @@ func (c *checker) checkRule(raw *rawRule) (*Rule, []*event.Declaration) {
 			c.fail(raw.category.line, "category", "unknown category %q; want one of clinical, appointment, billing, account, chat, system", raw.category.value)
 		}
 	}
+	c.checkTime(raw, r, types)
 	r.template = raw.template.value
 	c.checkTemplates(raw, r, types)
 	return r, types

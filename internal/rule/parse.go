@@ -67,6 +67,11 @@ type rawRule struct {
 	imported   bool
 	unverified bool
 	ttl        text
+
+	schedules   []rawSchedule
+	digest      *rawDigest
+	throttle    *rawThrottle
+	escalations []rawEscalation
 }
 
 type rawRecipient struct {
@@ -163,13 +168,20 @@ func (r *reader) readRule(i int, node ast.Node) *rawRule {
 				return true
 			}
 			raw.ttl = r.text(value, key)
-		case "schedule", "digest", "escalate":
-			r.fail(yamlnode.Line(value), key, "is not supported yet; remove it")
+		case "schedule":
+			raw.schedules = r.schedules(value)
+		case "digest":
+			raw.digest = r.digest(value)
+		case "throttle":
+			raw.throttle = r.throttle(value)
+		case "escalate":
+			raw.escalations = r.escalations(value)
 		default:
 			return false
 		}
 		return true
-	}, "name", "on", "when", "recipients", "channels", "fallback", "priority", "category", "template", "imported", "unverified", "ttl")
+	}, "name", "on", "when", "recipients", "channels", "fallback", "priority", "category", "template", "imported", "unverified", "ttl",
+		"schedule", "digest", "throttle", "escalate")
 	return raw
 }
 
@@ -187,7 +199,11 @@ func label(i int, node ast.Node) string {
 }
 
 func (r *reader) recipient(i int, node ast.Node) rawRecipient {
-	raw := rawRecipient{field: fmt.Sprintf("recipients[%d]", i), line: yamlnode.Line(node)}
+	return r.recipientIn(fmt.Sprintf("recipients[%d]", i), node)
+}
+
+func (r *reader) recipientIn(field string, node ast.Node) rawRecipient {
+	raw := rawRecipient{field: field, line: yamlnode.Line(node)}
 	r.each(node, raw.field, func(key string, value ast.Node) bool {
 		raw.has = append(raw.has, key)
 		switch key {

@@ -29,6 +29,10 @@ type Person struct {
 	Suppressed map[care.AddressKind]string
 	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
 	Off []string
+	// Zone is the person's time zone; nil means the clinic's.
+	Zone *time.Location
+	// DigestHour is the hour of the day, in Zone, of the person's daily digest.
+	DigestHour int
 	// RoleKeys are the roles that the person holds now at the clinics of the events, in the form of
 	// RoleKeyOf.
 	RoleKeys []string
@@ -106,4 +110,22 @@ type People struct {
 	// Now is the time of the plan, with which the age of the event is compared; with the zero time no
 	// event is too late.
 	Now time.Time
+	// Due is the time of the clock by which it is decided what is due. Only the sandbox of a demo
+	// moves it ahead of Now.
+	Due time.Time
+	// Zones are the time zones of the events' clinics.
+	Zones map[uuid.UUID]*time.Location
 }
+
+// quiet returns the end of the person's quiet hours, if they have them now.
+func (r *resolver) quiet(_ *Person) (time.Time, bool) { return time.Time{}, false }
+
+// Setting is what a person wants for a category on a channel.
+type Setting string
+
+// The settings.
+const (
+	On       Setting = "on"
+	Off      Setting = "off"
+	Digested Setting = "digest"
+)

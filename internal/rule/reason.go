@@ -16,8 +16,20 @@ const (
 	ReasonChannelNotConfigured = "channel_not_configured"
 	// ReasonDuplicateOf, followed by a rule's name: that rule notifies the person on this channel.
 	ReasonDuplicateOf = "duplicate_of:"
-	// ReasonTooLate: the event is older than the rule's ttl. The notification is in the inbox.
+	// ReasonTooLate: the event is older than the rule's ttl; the notification is in the inbox. Or the
+	// time of a schedule had passed when the event was planned.
 	ReasonTooLate = "too_late"
+	// ReasonNoTime: the event has no time in the field that the schedule refers to.
+	ReasonNoTime = "no_time"
+	// ReasonQuietHours: the message waits for the end of the person's quiet hours.
+	ReasonQuietHours = "quiet_hours"
+	// ReasonDigest, followed by a rule's name: the message is an item of a digest of that rule.
+	ReasonDigest = "digest:"
+	// ReasonDailyDigest: the message is an item of the person's daily digest, as they want it.
+	ReasonDailyDigest = "digest:daily"
+	// ReasonThrottled, followed by a rule's name: the person has had as many messages as the rule's
+	// throttle allows, and the message is an item of a digest.
+	ReasonThrottled = "throttled:"
 	// ReasonUnless: the recipient's unless leaves the person out.
 	ReasonUnless = "unless"
 	// ReasonConditionFailed: when could not be evaluated on this event, so the rule notifies no one.

@@ -28,6 +28,11 @@ type Notification struct {
 	// HeldUntil is the time until which the notification waits for a clinician to see a critical
 	// finding; zero if it does not.
 	HeldUntil time.Time
+	// PlanKey names a notification that a schedule plans for later, among those of the person about the
+	// event; empty for the one at once.
+	PlanKey string
+	// DueAt is when a scheduled notification is decided and sent; zero if it is at once.
+	DueAt time.Time
 	// InAppOff reports that the person does not want the notification in their inbox: it goes to the
 	// archive.
 	InAppOff bool
@@ -37,6 +42,14 @@ type Notification struct {
 type Message struct {
 	Channel    string
 	Suppressed bool
+	// NotBefore is the end of the person's quiet hours, until which the message waits; zero if it does
+	// not.
+	NotBefore time.Time
+	// Digest is the digest that the message goes into instead of being sent on its own, or nil.
+	Digest *DigestRef
+	// Overflow is the digest that the message goes into if the person has had too many messages by
+	// the rule's throttle, or nil.
+	Overflow *DigestRef
 	// Reason contains the rule's name if it is to be sent, is ReasonAwaitingReview if it waits, and
 	// else the reason for not sending it.
 	Reason string
@@ -78,7 +91,49 @@ func Resolve(e *event.Event, matches []Match, people *People, configured care.Ch
 		r.notify(c, person)
 	}
 	r.escalate()
+	r.schedule()
 	return r.plan
+}
+
+// Waiting is a notification whose time has come, or that waited for the end of quiet hours.
+type Waiting struct {
+	Recipient uuid.UUID
+	PlanKey   string
+	// Messages are the channels that wait, each with the match of its rule.
+	Messages []Message
+}
+
+// Reconsider decides again about a notification that has waited: whether the person may still be
+// notified, and how. A schedule's time that has moved, because a time zone was changed, is in the
+// notification's DueAt. If the person may not be notified any more, no notification is returned but
+// the reason.
+func Reconsider(e *event.Event, w Waiting, people *People, configured care.Channels) (*Notification, string) {
+	r := resolver{event: e, people: people, configured: configured, reconsidered: true}
+	for i := range w.Messages {
+		r.matches = append(r.matches, *w.Messages[i].Match)
+	}
+	person := people.ByID[w.Recipient]
+	reason := person.unavailable()
+	if reason == "" {
+		reason = r.mayNotRead(w.Recipient, person)
+	}
+	if reason != "" {
+		return nil, reason
+	}
+	n := &Notification{Recipient: w.Recipient, PlanKey: w.PlanKey, Match: &r.matches[0]}
+	if s := n.Match.Rule.scheduled(w.PlanKey); s != nil {
+		at, ok := s.due(n.Match, s.zoneOf(people, person, e.ClinicID))
+		if ok && at.After(people.Due) {
+			n.DueAt = at
+			return n, ""
+		}
+	}
+	n.InAppOff = r.obstacle(person, n.Match, care.ChannelInApp) == ReasonPreferenceOff
+	for _, m := range w.Messages {
+		r.add(n, person, m.Match, m.Channel, m.Reason)
+	}
+	r.complete(n, person)
+	return n, ""
 }
 
 // resolver decides one event.
@@ -88,6 +143,8 @@ type resolver struct {
 	people     *People
 	configured care.Channels
 	plan       Plan
+	// reconsidered reports that the event was planned before: its age does not matter any more.
+	reconsidered bool
 	// subject is the result of about; nil before its first call.
 	subject *subject
 }
@@ -129,9 +186,63 @@ func (r *resolver) candidates() []*candidate {
 		if m.Cause != "" {
 			r.ignored(m, When, uuid.Nil)
 		}
-		r.named(m, &all)
+		if len(m.Rule.schedule) == 0 {
+			r.named(m, &all)
+		}
 	}
 	return all.ordered
+}
+
+// schedule plans the notifications of the rules with schedules. They do not compete with those that
+// are sent at once. Each is decided when its time has come; a time that has passed is too late,
+// unless the schedule sends it all the same.
+func (r *resolver) schedule() {
+	for i := range r.matches {
+		m := &r.matches[i]
+		if len(m.Rule.schedule) == 0 || m.Failed {
+			continue
+		}
+		all := candidates{byID: map[uuid.UUID]*candidate{}}
+		r.named(m, &all)
+		for _, c := range all.ordered {
+			person := r.people.ByID[c.id]
+			if reason := cmp.Or(person.unavailable(), r.unreadable(c.id, person)); reason != "" {
+				r.skipAll(c, reason)
+				continue
+			}
+			for j := range m.Rule.schedule {
+				r.scheduleOne(m, &m.Rule.schedule[j], c.id, person)
+			}
+		}
+	}
+}
+
+// unreadable is mayNotRead for a person who may be unknown.
+func (r *resolver) unreadable(id uuid.UUID, person *Person) string {
+	if person == nil {
+		return ""
+	}
+	return r.mayNotRead(id, person)
+}
+
+func (r *resolver) scheduleOne(m *Match, s *Schedule, id uuid.UUID, person *Person) {
+	at, ok := s.due(m, s.zoneOf(r.people, person, r.event.ClinicID))
+	reason := ""
+	switch {
+	case !ok:
+		reason = ReasonNoTime
+	case !at.After(r.people.Due) && !s.late, r.tooLate(m):
+		reason = ReasonTooLate
+	}
+	if reason != "" {
+		r.plan.Decisions = append(r.plan.Decisions, Decision{Rule: s.planKey(m.Rule), Recipient: id, Reason: reason})
+		return
+	}
+	n := Notification{Recipient: id, Match: m, PlanKey: s.planKey(m.Rule), DueAt: at}
+	for _, channel := range m.Rule.Channels {
+		n.Messages = append(n.Messages, Message{Channel: channel, Match: m, Reason: "rule " + n.PlanKey})
+	}
+	r.plan.Notifications = append(r.plan.Notifications, n)
 }
 
 // failed records that a condition could not be evaluated.
@@ -258,18 +369,23 @@ func (r *resolver) notify(c *candidate, person *Person) {
 			r.add(&t, person, m, channel, why+m.Rule.Name)
 		}
 	}
+	r.complete(&t, person)
+	r.plan.Notifications = append(r.plan.Notifications, t)
+}
+
+// complete adds the fallback channels of a notification whose channels are decided.
+func (r *resolver) complete(t *Notification, person *Person) {
 	if inApp := t.on(care.ChannelInApp); inApp != nil && !inApp.Suppressed {
 		t.InAppOff = false // Another rule's category.
 	}
 	for i := range len(t.Messages) {
 		if m := t.Messages[i]; m.Suppressed && m.Reason != ReasonTooLate {
-			r.fallBack(&t, person, t.Messages[i])
+			r.fallBack(t, person, t.Messages[i])
 		}
 	}
 	for i := range t.Messages {
 		t.Messages[i].Fallback = t.remaining(&t.Messages[i])
 	}
-	r.plan.Notifications = append(r.plan.Notifications, t)
 }
 
 // fallBack tries the rule's fallback channels, in their order, until a message is to be sent on one
@@ -286,16 +402,39 @@ func (r *resolver) fallBack(t *Notification, person *Person, failed Message) {
 	}
 }
 
-// add decides one channel. The message is suppressed if the channel cannot be used.
+// add decides one channel. The message is suppressed if the channel cannot be used. Otherwise it
+// goes into a digest, or waits for the end of the person's quiet hours, or is to be sent at once.
 func (r *resolver) add(t *Notification, person *Person, m *Match, channel, reason string) *Message {
 	d := Message{Channel: channel, Reason: reason, Match: m}
 	if obstacle := r.obstacle(person, m, channel); obstacle != "" {
 		d.Suppressed, d.Reason = true, obstacle
 	} else if !t.HeldUntil.IsZero() {
 		d.Reason = ReasonAwaitingReview
+	} else if m.Rule.Priority != Critical && addressed(r.configured, channel) {
+		r.postpone(&d, person)
 	}
 	t.Messages = append(t.Messages, d)
 	return &t.Messages[len(t.Messages)-1]
+}
+
+// postpone decides whether a message that is to be sent is sent on its own, and when.
+func (r *resolver) postpone(d *Message, person *Person) {
+	m := d.Match
+	setting := r.preference(person, m, d.Channel)
+	if setting == Digested {
+		d.Digest, d.Reason = r.dailyDigest(m, person), ReasonDailyDigest
+		return
+	}
+	if d.Digest = r.digestOf(m, d.Channel); d.Digest != nil {
+		d.Reason = ReasonDigest + m.Rule.Name
+		return
+	}
+	if t := m.Rule.Throttle; t != nil {
+		d.Overflow = &DigestRef{Key: "throttled/" + t.Key(m, d.Channel), DueAt: r.people.Due.Add(t.Per), Max: maxDigestMax}
+	}
+	if until, ok := r.quiet(person); ok {
+		d.NotBefore, d.Reason = until, ReasonQuietHours
+	}
 }
 
 // obstacle returns the reason why the person cannot be notified on the channel, or "".
@@ -322,9 +461,17 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 	return ""
 }
 
+// preference returns what the person wants for a match on a channel.
+func (r *resolver) preference(person *Person, m *Match, channel string) Setting {
+	if slices.Contains(person.Off, string(m.Category)+"/"+channel) {
+		return Off
+	}
+	return On
+}
+
 // tooLate reports whether the event is older than the rule's ttl.
 func (r *resolver) tooLate(m *Match) bool {
-	return m.Rule.TTL > 0 && r.people.Now.Sub(r.event.Time) > m.Rule.TTL
+	return !r.reconsidered && m.Rule.TTL > 0 && r.people.Now.Sub(r.event.Time) > m.Rule.TTL
 }
 
 // verificationTemplate is the template of codes that verify an address. They also go to a suppressed

@@ -43,7 +43,14 @@ type Rule struct {
 	// TTL is the age of an event from which the rule sends no more messages about it; 0 means that it
 	// sends them at any age.
 	TTL time.Duration
+	// Digest and Throttle are nil if the rule has none.
+	Digest   *Digest
+	Throttle *Throttle
+	// Escalate are the steps that follow if nobody reacts, in the order of the file.
+	Escalate []Escalation
 
+	// schedule are the times at which the rule sends; empty means at once.
+	schedule []Schedule
 	// category and template are empty if the event type decides.
 	category   event.Category
 	template   string
@@ -148,19 +155,22 @@ func (r *Rule) match(vars *variables) (Match, bool) {
 	}
 	m.Recipients = make([]Recipient, 0, len(r.recipients))
 	for _, spec := range r.recipients {
-		switch {
-		case spec.actor:
-			m.Recipients = append(m.Recipients, Recipient{UserID: parseID(vars.event.ActorID), unless: spec.unless})
-		case spec.user != "":
-			m.Recipients = append(m.Recipients, Recipient{UserID: vars.id(spec.user), unless: spec.unless})
-		default:
-			for _, role := range spec.roles {
-				m.Recipients = append(m.Recipients, Recipient{Role: role, unless: spec.unless})
-			}
-			for _, role := range spec.careTeam {
-				m.Recipients = append(m.Recipients, Recipient{Role: role, CareTeam: true, unless: spec.unless})
-			}
-		}
+		m.Recipients = append(m.Recipients, spec.find(vars)...)
+	}
+	return m, true
+}
+
+// Named returns the match of the rule of a name with an event, whether or not its condition holds,
+// with the given recipients. It returns false for an unknown rule.
+func (s *Set) Named(e *event.Event, name string, recipients ...uuid.UUID) (Match, bool) {
+	i := slices.IndexFunc(s.Rules, func(r *Rule) bool { return r.Name == name })
+	if i < 0 {
+		return Match{}, false
+	}
+	m := Match{Rule: s.Rules[i], vars: &variables{event: e}}
+	m.Category, m.Template = m.Rule.resolve(e.Type)
+	for _, id := range recipients {
+		m.Recipients = append(m.Recipients, Recipient{UserID: id})
 	}
 	return m, true
 }

@@ -90,28 +90,49 @@ FROM record_holds(@ids::uuid[]) AS h (id, retracted, held_until);
 -- name: NotificationPlan :many
 -- Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
 -- held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox, due_ats for those that nothing waits
--- for. subject_versions has 0 for an event without one.
+-- for. subject_versions has 0 for an event without one. A hidden one is not in the inbox: it is released when it is due, or never.
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
     rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at)
 SELECT
-    unnest(@ids::uuid[]),
-    unnest(@event_positions::bigint[]),
-    unnest(@event_ids::uuid[]),
-    unnest(@event_types::text[]),
-    unnest(@subjects::text[]),
-    unnest(@recipient_ids::uuid[]),
-    nullif(unnest(@clinic_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
-    unnest(@categories::text[]),
-    unnest(@priorities::text[]),
-    unnest(@rules::text[]),
-    unnest(@rule_versions::integer[]),
-    unnest(@templates::text[]),
-    nullif(unnest(@held_untils::timestamptz[]), '0001-01-01 00:00:00+00'),
-    nullif(unnest(@archived_ats::timestamptz[]), '0001-01-01 00:00:00+00'),
-    nullif(unnest(@archived_ats), '0001-01-01 00:00:00+00'),
-    unnest(@plan_keys::text[]),
-    nullif(unnest(@subject_versions::bigint[]), 0),
-    nullif(unnest(@due_ats::timestamptz[]), '0001-01-01 00:00:00+00')
+    r.id,
+    r.event_position,
+    r.event_id,
+    r.event_type,
+    r.subject,
+    r.recipient_id,
+    nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
+    r.category,
+    r.priority,
+    r.rule,
+    r.rule_version,
+    r.template,
+    CASE WHEN r.hidden THEN 'infinity' ELSE nullif(r.held_until, '0001-01-01 00:00:00+00') END,
+    nullif(r.archived_at, '0001-01-01 00:00:00+00'),
+    nullif(r.archived_at, '0001-01-01 00:00:00+00'),
+    r.plan_key,
+    nullif(r.subject_version, 0),
+    nullif(r.due_at, '0001-01-01 00:00:00+00')
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@event_positions::bigint[]) AS event_position,
+        unnest(@event_ids::uuid[]) AS event_id,
+        unnest(@event_types::text[]) AS event_type,
+        unnest(@subjects::text[]) AS subject,
+        unnest(@recipient_ids::uuid[]) AS recipient_id,
+        unnest(@clinic_ids::uuid[]) AS clinic_id,
+        unnest(@categories::text[]) AS category,
+        unnest(@priorities::text[]) AS priority,
+        unnest(@rules::text[]) AS rule,
+        unnest(@rule_versions::integer[]) AS rule_version,
+        unnest(@templates::text[]) AS template,
+        unnest(@held_untils::timestamptz[]) AS held_until,
+        unnest(@hidden::boolean[]) AS hidden,
+        unnest(@archived_ats::timestamptz[]) AS archived_at,
+        unnest(@plan_keys::text[]) AS plan_key,
+        unnest(@subject_versions::bigint[]) AS subject_version,
+        unnest(@due_ats::timestamptz[]) AS due_at
+) AS r
 ON CONFLICT (event_position, recipient_id, plan_key) DO NOTHING
 RETURNING id;
 
@@ -174,3 +195,126 @@ SELECT
 FROM decisions
 WHERE event_position = @event_position
     AND event_id = @event_id;
+
+-- name: DigestOpen :many
+-- Adds to the open digest of each key, or opens one, and locks it until the transaction ends, so that it is not closed meanwhile. A
+-- digest that is full is due now. Keys are given once each, in the order of the unique index.
+INSERT INTO digests (id, recipient_id, clinic_id, channel, key, category, priority, max_items, items, due_at)
+SELECT
+    r.id,
+    r.recipient_id,
+    nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
+    r.channel,
+    r.key,
+    r.category,
+    r.priority,
+    r.max_items,
+    r.items,
+    CASE WHEN r.items >= r.max_items THEN least(r.due_at, due_now()) ELSE r.due_at END
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@recipient_ids::uuid[]) AS recipient_id,
+        unnest(@clinic_ids::uuid[]) AS clinic_id,
+        unnest(@channels::text[]) AS channel,
+        unnest(@keys::text[]) AS key,
+        unnest(@categories::text[]) AS category,
+        unnest(@priorities::text[]) AS priority,
+        unnest(@max_items::integer[]) AS max_items,
+        unnest(@items::integer[]) AS items,
+        unnest(@due_ats::timestamptz[]) AS due_at
+) AS r
+ORDER BY r.recipient_id, r.clinic_id, r.channel, r.key
+ON CONFLICT (recipient_id, clinic_id, channel, key) WHERE closed_at IS NULL DO UPDATE
+SET
+    items = digests.items + excluded.items,
+    due_at = CASE
+        WHEN digests.items + excluded.items >= digests.max_items THEN least(digests.due_at, due_now())
+        ELSE digests.due_at
+    END
+RETURNING
+    id,
+    recipient_id,
+    coalesce(clinic_id, '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id,
+    channel,
+    key;
+
+-- name: DigestItemInsertMany :exec
+INSERT INTO digest_items (digest_id, event_position, notification_id, recipient_id, channel, rule, template_version, reason)
+SELECT
+    unnest(@digest_ids::uuid[]),
+    unnest(@event_positions::bigint[]),
+    unnest(@notification_ids::uuid[]),
+    unnest(@recipient_ids::uuid[]),
+    unnest(@channels::text[]),
+    unnest(@rules::text[]),
+    unnest(@template_versions::integer[]),
+    unnest(@reasons::text[]);
+
+-- name: ThrottleLock :many
+-- Locks the keys until the transaction ends, in their order, and returns how many messages each has had in the period. Keys are
+-- given once each.
+INSERT INTO throttles (recipient_id, key)
+SELECT
+    r.recipient_id,
+    r.key
+FROM (
+    SELECT
+        unnest(@recipient_ids::uuid[]) AS recipient_id,
+        unnest(@keys::text[]) AS key,
+        unnest(@per_seconds::double precision[]) AS per_seconds
+) AS r
+ORDER BY r.recipient_id, r.key
+ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE
+SET sent = ARRAY(
+    SELECT t.sent_at
+    FROM unnest(throttles.sent) AS t (sent_at)
+    WHERE t.sent_at > due_now() - make_interval(secs => (@per_seconds::double precision[])[array_position(@keys::text[], throttles.key)])
+)
+RETURNING
+    recipient_id,
+    key,
+    cardinality(sent)::integer AS used;
+
+-- name: ThrottleUse :exec
+-- Counts messages under keys that ThrottleLock locked.
+UPDATE throttles AS t
+SET sent = t.sent || array_fill(due_now(), ARRAY[r.messages])
+FROM (
+    SELECT
+        unnest(@recipient_ids::uuid[]) AS recipient_id,
+        unnest(@keys::text[]) AS key,
+        unnest(@messages::integer[]) AS messages
+) AS r
+WHERE t.recipient_id = r.recipient_id
+    AND t.key = r.key;
+
+-- name: EscalationInsertMany :exec
+-- A second planning of the same event adds nothing.
+INSERT INTO escalations (event_position, event_id, rule, rule_version, step, unless, after, subject, subject_version, clinic_id, due_at)
+SELECT
+    r.event_position,
+    r.event_id,
+    r.rule,
+    r.rule_version,
+    r.step,
+    r.unless,
+    make_interval(secs => r.after_seconds),
+    r.subject,
+    nullif(r.subject_version, 0),
+    nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
+    due_now() + make_interval(secs => r.after_seconds)
+FROM (
+    SELECT
+        unnest(@event_positions::bigint[]) AS event_position,
+        unnest(@event_ids::uuid[]) AS event_id,
+        unnest(@rules::text[]) AS rule,
+        unnest(@rule_versions::integer[]) AS rule_version,
+        unnest(@steps::integer[]) AS step,
+        unnest(@unlesses::text[]) AS unless,
+        unnest(@after_seconds::double precision[]) AS after_seconds,
+        unnest(@subjects::text[]) AS subject,
+        unnest(@subject_versions::bigint[]) AS subject_version,
+        unnest(@clinic_ids::uuid[]) AS clinic_id
+) AS r
+ON CONFLICT ON CONSTRAINT escalations_pkey DO NOTHING;

@@ -143,11 +143,54 @@ type AuditDenial struct {
 	ClientAgent   *string
 }
 
+type AuditDigest struct {
+	ID             uuid.UUID
+	RecipientID    uuid.UUID
+	ClinicID       *uuid.UUID
+	Channel        string
+	Key            string
+	Category       string
+	Items          int32
+	OpenedAt       time.Time
+	DueAt          time.Time
+	ClosedAt       *time.Time
+	NotificationID *uuid.UUID
+}
+
+type AuditDigestItem struct {
+	DigestID       uuid.UUID
+	EventPosition  int64
+	NotificationID uuid.UUID
+	RecipientID    uuid.UUID
+	Channel        string
+	Rule           string
+	Reason         string
+	LeftOut        *string
+	AddedAt        time.Time
+}
+
 type AuditEpoch struct {
 	Epoch         int32
 	FirstPosition int64
 	Reason        string
 	StartedAt     time.Time
+}
+
+type AuditEscalation struct {
+	EventPosition int64
+	EventID       uuid.UUID
+	Rule          string
+	RuleVersion   int32
+	Step          int32
+	Unless        string
+	After         pgtype.Interval
+	Subject       string
+	ClinicID      *uuid.UUID
+	DueAt         time.Time
+	CreatedAt     time.Time
+	DoneAt        *time.Time
+	Outcome       *string
+	DoneBy        *uuid.UUID
 }
 
 type AuditEvent struct {
@@ -481,6 +524,35 @@ type Device struct {
 	LastSeenAt time.Time
 }
 
+type Digest struct {
+	ID             uuid.UUID
+	RecipientID    uuid.UUID
+	ClinicID       *uuid.UUID
+	Channel        string
+	Key            string
+	Category       string
+	Priority       string
+	MaxItems       int32
+	Items          int32
+	OpenedAt       time.Time
+	DueAt          time.Time
+	ClosedAt       *time.Time
+	NotificationID *uuid.UUID
+}
+
+type DigestItem struct {
+	DigestID        uuid.UUID
+	EventPosition   int64
+	NotificationID  uuid.UUID
+	RecipientID     uuid.UUID
+	Channel         string
+	Rule            string
+	TemplateVersion int32
+	Reason          string
+	LeftOut         *string
+	AddedAt         time.Time
+}
+
 type DoctorHour struct {
 	ID        uuid.UUID
 	Version   int64
@@ -501,6 +573,24 @@ type DoctorHoursSpan struct {
 type DueClock struct {
 	Single bool
 	Ahead  pgtype.Interval
+}
+
+type Escalation struct {
+	EventPosition  int64
+	EventID        uuid.UUID
+	Rule           string
+	RuleVersion    int32
+	Step           int32
+	Unless         string
+	After          pgtype.Interval
+	Subject        string
+	SubjectVersion *int64
+	ClinicID       *uuid.UUID
+	DueAt          time.Time
+	CreatedAt      time.Time
+	DoneAt         *time.Time
+	Outcome        *string
+	DoneBy         *uuid.UUID
 }
 
 type Event struct {
@@ -1002,6 +1092,12 @@ type TemplateSet struct {
 	Note        string
 	PublishedBy string
 	PublishedAt time.Time
+}
+
+type Throttle struct {
+	RecipientID uuid.UUID
+	Key         string
+	Sent        []time.Time
 }
 
 type UnlinkedSignIn struct {

@@ -137,28 +137,249 @@ func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]u
 	return items, nil
 }
 
-const NotificationPlan = `-- name: NotificationPlan :many
-INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at)
+const DigestItemInsertMany = `-- name: DigestItemInsertMany :exec
+INSERT INTO digest_items (digest_id, event_position, notification_id, recipient_id, channel, rule, template_version, reason)
 SELECT
     unnest($1::uuid[]),
     unnest($2::bigint[]),
     unnest($3::uuid[]),
-    unnest($4::text[]),
+    unnest($4::uuid[]),
     unnest($5::text[]),
-    unnest($6::uuid[]),
-    nullif(unnest($7::uuid[]), '00000000-0000-0000-0000-000000000000'),
-    unnest($8::text[]),
-    unnest($9::text[]),
-    unnest($10::text[]),
-    unnest($11::integer[]),
-    unnest($12::text[]),
-    nullif(unnest($13::timestamptz[]), '0001-01-01 00:00:00+00'),
-    nullif(unnest($14::timestamptz[]), '0001-01-01 00:00:00+00'),
-    nullif(unnest($14), '0001-01-01 00:00:00+00'),
-    unnest($15::text[]),
-    nullif(unnest($16::bigint[]), 0),
-    nullif(unnest($17::timestamptz[]), '0001-01-01 00:00:00+00')
+    unnest($6::text[]),
+    unnest($7::integer[]),
+    unnest($8::text[])
+`
+
+type DigestItemInsertManyParams struct {
+	DigestIds        []uuid.UUID
+	EventPositions   []int64
+	NotificationIds  []uuid.UUID
+	RecipientIds     []uuid.UUID
+	Channels         []string
+	Rules            []string
+	TemplateVersions []int32
+	Reasons          []string
+}
+
+func (q *Queries) DigestItemInsertMany(ctx context.Context, arg DigestItemInsertManyParams) error {
+	_, err := q.db.Exec(ctx, DigestItemInsertMany,
+		arg.DigestIds,
+		arg.EventPositions,
+		arg.NotificationIds,
+		arg.RecipientIds,
+		arg.Channels,
+		arg.Rules,
+		arg.TemplateVersions,
+		arg.Reasons,
+	)
+	return err
+}
+
+const DigestOpen = `-- name: DigestOpen :many
+INSERT INTO digests (id, recipient_id, clinic_id, channel, key, category, priority, max_items, items, due_at)
+SELECT
+    r.id,
+    r.recipient_id,
+    nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
+    r.channel,
+    r.key,
+    r.category,
+    r.priority,
+    r.max_items,
+    r.items,
+    CASE WHEN r.items >= r.max_items THEN least(r.due_at, due_now()) ELSE r.due_at END
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::uuid[]) AS recipient_id,
+        unnest($3::uuid[]) AS clinic_id,
+        unnest($4::text[]) AS channel,
+        unnest($5::text[]) AS key,
+        unnest($6::text[]) AS category,
+        unnest($7::text[]) AS priority,
+        unnest($8::integer[]) AS max_items,
+        unnest($9::integer[]) AS items,
+        unnest($10::timestamptz[]) AS due_at
+) AS r
+ORDER BY r.recipient_id, r.clinic_id, r.channel, r.key
+ON CONFLICT (recipient_id, clinic_id, channel, key) WHERE closed_at IS NULL DO UPDATE
+SET
+    items = digests.items + excluded.items,
+    due_at = CASE
+        WHEN digests.items + excluded.items >= digests.max_items THEN least(digests.due_at, due_now())
+        ELSE digests.due_at
+    END
+RETURNING
+    id,
+    recipient_id,
+    coalesce(clinic_id, '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id,
+    channel,
+    key
+`
+
+type DigestOpenParams struct {
+	Ids          []uuid.UUID
+	RecipientIds []uuid.UUID
+	ClinicIds    []uuid.UUID
+	Channels     []string
+	Keys         []string
+	Categories   []string
+	Priorities   []string
+	MaxItems     []int32
+	Items        []int32
+	DueAts       []time.Time
+}
+
+type DigestOpenRow struct {
+	ID          uuid.UUID
+	RecipientID uuid.UUID
+	ClinicID    uuid.UUID
+	Channel     string
+	Key         string
+}
+
+// Adds to the open digest of each key, or opens one, and locks it until the transaction ends, so that it is not closed meanwhile. A
+// digest that is full is due now. Keys are given once each, in the order of the unique index.
+func (q *Queries) DigestOpen(ctx context.Context, arg DigestOpenParams) ([]DigestOpenRow, error) {
+	rows, err := q.db.Query(ctx, DigestOpen,
+		arg.Ids,
+		arg.RecipientIds,
+		arg.ClinicIds,
+		arg.Channels,
+		arg.Keys,
+		arg.Categories,
+		arg.Priorities,
+		arg.MaxItems,
+		arg.Items,
+		arg.DueAts,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DigestOpenRow
+	for rows.Next() {
+		var i DigestOpenRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.RecipientID,
+			&i.ClinicID,
+			&i.Channel,
+			&i.Key,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const EscalationInsertMany = `-- name: EscalationInsertMany :exec
+INSERT INTO escalations (event_position, event_id, rule, rule_version, step, unless, after, subject, subject_version, clinic_id, due_at)
+SELECT
+    r.event_position,
+    r.event_id,
+    r.rule,
+    r.rule_version,
+    r.step,
+    r.unless,
+    make_interval(secs => r.after_seconds),
+    r.subject,
+    nullif(r.subject_version, 0),
+    nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
+    due_now() + make_interval(secs => r.after_seconds)
+FROM (
+    SELECT
+        unnest($1::bigint[]) AS event_position,
+        unnest($2::uuid[]) AS event_id,
+        unnest($3::text[]) AS rule,
+        unnest($4::integer[]) AS rule_version,
+        unnest($5::integer[]) AS step,
+        unnest($6::text[]) AS unless,
+        unnest($7::double precision[]) AS after_seconds,
+        unnest($8::text[]) AS subject,
+        unnest($9::bigint[]) AS subject_version,
+        unnest($10::uuid[]) AS clinic_id
+) AS r
+ON CONFLICT ON CONSTRAINT escalations_pkey DO NOTHING
+`
+
+type EscalationInsertManyParams struct {
+	EventPositions  []int64
+	EventIds        []uuid.UUID
+	Rules           []string
+	RuleVersions    []int32
+	Steps           []int32
+	Unlesses        []string
+	AfterSeconds    []float64
+	Subjects        []string
+	SubjectVersions []int64
+	ClinicIds       []uuid.UUID
+}
+
+// A second planning of the same event adds nothing.
+func (q *Queries) EscalationInsertMany(ctx context.Context, arg EscalationInsertManyParams) error {
+	_, err := q.db.Exec(ctx, EscalationInsertMany,
+		arg.EventPositions,
+		arg.EventIds,
+		arg.Rules,
+		arg.RuleVersions,
+		arg.Steps,
+		arg.Unlesses,
+		arg.AfterSeconds,
+		arg.Subjects,
+		arg.SubjectVersions,
+		arg.ClinicIds,
+	)
+	return err
+}
+
+const NotificationPlan = `-- name: NotificationPlan :many
+INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
+    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at)
+SELECT
+    r.id,
+    r.event_position,
+    r.event_id,
+    r.event_type,
+    r.subject,
+    r.recipient_id,
+    nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
+    r.category,
+    r.priority,
+    r.rule,
+    r.rule_version,
+    r.template,
+    CASE WHEN r.hidden THEN 'infinity' ELSE nullif(r.held_until, '0001-01-01 00:00:00+00') END,
+    nullif(r.archived_at, '0001-01-01 00:00:00+00'),
+    nullif(r.archived_at, '0001-01-01 00:00:00+00'),
+    r.plan_key,
+    nullif(r.subject_version, 0),
+    nullif(r.due_at, '0001-01-01 00:00:00+00')
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::bigint[]) AS event_position,
+        unnest($3::uuid[]) AS event_id,
+        unnest($4::text[]) AS event_type,
+        unnest($5::text[]) AS subject,
+        unnest($6::uuid[]) AS recipient_id,
+        unnest($7::uuid[]) AS clinic_id,
+        unnest($8::text[]) AS category,
+        unnest($9::text[]) AS priority,
+        unnest($10::text[]) AS rule,
+        unnest($11::integer[]) AS rule_version,
+        unnest($12::text[]) AS template,
+        unnest($13::timestamptz[]) AS held_until,
+        unnest($14::boolean[]) AS hidden,
+        unnest($15::timestamptz[]) AS archived_at,
+        unnest($16::text[]) AS plan_key,
+        unnest($17::bigint[]) AS subject_version,
+        unnest($18::timestamptz[]) AS due_at
+) AS r
 ON CONFLICT (event_position, recipient_id, plan_key) DO NOTHING
 RETURNING id
 `
@@ -177,6 +398,7 @@ type NotificationPlanParams struct {
 	RuleVersions    []int32
 	Templates       []string
 	HeldUntils      []time.Time
+	Hidden          []bool
 	ArchivedAts     []time.Time
 	PlanKeys        []string
 	SubjectVersions []int64
@@ -185,7 +407,7 @@ type NotificationPlanParams struct {
 
 // Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
 // held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox, due_ats for those that nothing waits
-// for. subject_versions has 0 for an event without one.
+// for. subject_versions has 0 for an event without one. A hidden one is not in the inbox: it is released when it is due, or never.
 func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, NotificationPlan,
 		arg.Ids,
@@ -201,6 +423,7 @@ func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanPara
 		arg.RuleVersions,
 		arg.Templates,
 		arg.HeldUntils,
+		arg.Hidden,
 		arg.ArchivedAts,
 		arg.PlanKeys,
 		arg.SubjectVersions,
@@ -488,4 +711,87 @@ func (q *Queries) RecordHolds(ctx context.Context, ids []uuid.UUID) ([]RecordHol
 		return nil, err
 	}
 	return items, nil
+}
+
+const ThrottleLock = `-- name: ThrottleLock :many
+INSERT INTO throttles (recipient_id, key)
+SELECT
+    r.recipient_id,
+    r.key
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS recipient_id,
+        unnest($2::text[]) AS key,
+        unnest($3::double precision[]) AS per_seconds
+) AS r
+ORDER BY r.recipient_id, r.key
+ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE
+SET sent = ARRAY(
+    SELECT t.sent_at
+    FROM unnest(throttles.sent) AS t (sent_at)
+    WHERE t.sent_at > due_now() - make_interval(secs => ($3::double precision[])[array_position($2::text[], throttles.key)])
+)
+RETURNING
+    recipient_id,
+    key,
+    cardinality(sent)::integer AS used
+`
+
+type ThrottleLockParams struct {
+	RecipientIds []uuid.UUID
+	Keys         []string
+	PerSeconds   []float64
+}
+
+type ThrottleLockRow struct {
+	RecipientID uuid.UUID
+	Key         string
+	Used        int32
+}
+
+// Locks the keys until the transaction ends, in their order, and returns how many messages each has had in the period. Keys are
+// given once each.
+func (q *Queries) ThrottleLock(ctx context.Context, arg ThrottleLockParams) ([]ThrottleLockRow, error) {
+	rows, err := q.db.Query(ctx, ThrottleLock, arg.RecipientIds, arg.Keys, arg.PerSeconds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ThrottleLockRow
+	for rows.Next() {
+		var i ThrottleLockRow
+		if err := rows.Scan(&i.RecipientID, &i.Key, &i.Used); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ThrottleUse = `-- name: ThrottleUse :exec
+UPDATE throttles AS t
+SET sent = t.sent || array_fill(due_now(), ARRAY[r.messages])
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS recipient_id,
+        unnest($2::text[]) AS key,
+        unnest($3::integer[]) AS messages
+) AS r
+WHERE t.recipient_id = r.recipient_id
+    AND t.key = r.key
+`
+
+type ThrottleUseParams struct {
+	RecipientIds []uuid.UUID
+	Keys         []string
+	Messages     []int32
+}
+
+// Counts messages under keys that ThrottleLock locked.
+func (q *Queries) ThrottleUse(ctx context.Context, arg ThrottleUseParams) error {
+	_, err := q.db.Exec(ctx, ThrottleUse, arg.RecipientIds, arg.Keys, arg.Messages)
+	return err
 }

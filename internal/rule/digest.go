@@ -1,0 +1,106 @@
+package rule
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+// Digest collects the messages of a rule and sends them as one.
+type Digest struct {
+	// Window is the time from the first message to the digest.
+	Window time.Duration
+	// Key are the parts of the key in addition to the recipient, the clinic and the channel: messages
+	// with the same values are collected together.
+	Key []DigestPart
+	// Max is the number of messages at which the digest is sent before the end of its window.
+	Max int
+	// Channels are the channels that it collects; empty means every channel with an address.
+	Channels []string
+}
+
+// DigestPart is a part of the key of a digest.
+type DigestPart string
+
+// The parts of a key. Recipient is in each key.
+const (
+	PartRecipient DigestPart = "recipient"
+	PartCategory  DigestPart = "category"
+	PartRule      DigestPart = "rule"
+	PartType      DigestPart = "type"
+	PartSubject   DigestPart = "subject"
+)
+
+var digestParts = []DigestPart{PartRecipient, PartCategory, PartRule, PartType, PartSubject}
+
+const (
+	minWindow = time.Minute
+	maxWindow = 7 * 24 * time.Hour
+	// defaultDigestMax is the number of items that fit into an email that people still read.
+	defaultDigestMax = 50
+	maxDigestMax     = 500
+)
+
+// DigestRef is the digest that a message goes into.
+type DigestRef struct {
+	// Key identifies the open digest, together with the recipient, the clinic and the channel.
+	Key string
+	// DueAt is when the digest is sent, if this message opens it.
+	DueAt time.Time
+	Max   int
+}
+
+// digestOf returns the digest of a rule for a message, or nil.
+func (r *resolver) digestOf(m *Match, channel string) *DigestRef {
+	d := m.Rule.Digest
+	if d == nil || (len(d.Channels) > 0 && !slices.Contains(d.Channels, channel)) {
+		return nil
+	}
+	parts := make([]string, 0, len(d.Key))
+	for _, part := range d.Key {
+		switch part {
+		case PartRecipient: // In a column of its own.
+		case PartCategory:
+			parts = append(parts, "category:"+string(m.Category))
+		case PartRule:
+			parts = append(parts, "rule:"+m.Rule.Name)
+		case PartType:
+			parts = append(parts, "type:"+r.event.Type)
+		case PartSubject:
+			parts = append(parts, "subject:"+r.event.Subject)
+		}
+	}
+	return &DigestRef{Key: strings.Join(parts, " "), DueAt: r.people.Due.Add(d.Window), Max: d.Max}
+}
+
+// DailyKey returns the key of a person's daily digest of a category.
+func DailyKey(category event.Category) string { return "daily:" + string(category) }
+
+// dailyDigest returns the person's daily digest of a category, which is sent at their hour.
+func (r *resolver) dailyDigest(m *Match, person *Person) *DigestRef {
+	zone := r.zone(person)
+	now := r.people.Due.In(zone)
+	at := time.Date(now.Year(), now.Month(), now.Day(), person.DigestHour, 0, 0, 0, zone)
+	if !at.After(now) {
+		at = time.Date(now.Year(), now.Month(), now.Day()+1, person.DigestHour, 0, 0, 0, zone)
+	}
+	return &DigestRef{Key: DailyKey(m.Category), DueAt: at, Max: maxDigestMax}
+}
+
+// zone returns the person's time zone, or else the clinic's.
+func (r *resolver) zone(person *Person) *time.Location {
+	if person != nil && person.Zone != nil {
+		return person.Zone
+	}
+	return r.people.clinicZone(r.event.ClinicID)
+}
+
+// addressed reports whether a channel reaches a person outside of the app: one that has a digest,
+// a throttle and quiet hours.
+func addressed(configured care.Channels, channel string) bool {
+	c, ok := configured.Lookup(channel)
+	return ok && c.Address != care.AddressNone
+}
