@@ -20,21 +20,23 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 
 // samples names, for every template, the event types whose messages the goldens show.
 var samples = map[string][]string{
-	"clinical":            {"ehr.lab_report.created", "ehr.lab_report.released", "ehr.lab_report.amended", "ehr.lab_report.critical", "ehr.prescription.retracted"},
-	"prescription":        {"ehr.prescription.created", "ehr.prescription.updated"},
-	"critical_result":     {"ehr.lab_report.critical"},
-	"critical_unattended": {"ehr.lab_report.critical", "ehr.vital_signs.critical"},
-	"reading":             {"device.reading_received"},
-	"desk":                {"appointment.requested", "appointment.needs_attention"},
-	"welcome":             {"user.created"},
-	"invitation":          {"user.invited"},
-	"verification":        {"user.verification_requested"},
-	"account":             {"user.updated", "device.removed"},
-	"appointment":         {"appointment.booked", "appointment.checked_in", "appointment.no_show", "appointment.reversed"},
-	"billing":             {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made", "billing.credit_note_issued"},
-	"chat":                {"chat.message_unread", "chat.message_created"},
-	"system":              {"user.created"},
-	"generic":             {"user.created"},
+	"clinical":             {"ehr.lab_report.created", "ehr.lab_report.released", "ehr.lab_report.amended", "ehr.lab_report.critical", "ehr.prescription.retracted"},
+	"prescription":         {"ehr.prescription.created", "ehr.prescription.updated"},
+	"critical_result":      {"ehr.lab_report.critical"},
+	"critical_unattended":  {"ehr.lab_report.critical", "ehr.vital_signs.critical"},
+	"reading":              {"device.reading_received"},
+	"desk":                 {"appointment.requested", "appointment.needs_attention"},
+	"welcome":              {"user.created"},
+	"invitation":           {"user.invited"},
+	"verification":         {"user.verification_requested"},
+	"account":              {"user.updated", "device.removed"},
+	"appointment":          {"appointment.booked", "appointment.checked_in", "appointment.no_show", "appointment.reversed"},
+	"billing":              {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made", "billing.credit_note_issued"},
+	"appointment_reminder": {"appointment.booked"},
+	"invoice_reminder":     {"billing.invoice_issued"},
+	"chat":                 {"chat.message_unread", "chat.message_created"},
+	"system":               {"user.created"},
+	"generic":              {"user.created"},
 }
 
 func defaultTemplates(t *testing.T) *template.Set {
