@@ -143,7 +143,7 @@ type BacktestProgress struct {
 
 const (
 	// backtestPage is the number of positions that are compared at once.
-	backtestPage = 2500
+	backtestPage = 4000
 	// backtestRows bounds the notifications that are in memory at once for one page, except that
 	// those of one event are never divided.
 	backtestRows = 50_000

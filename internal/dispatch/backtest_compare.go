@@ -99,8 +99,6 @@ type comparison struct {
 	limit  int
 	before map[messageKey]BacktestMessage
 	result pageResult
-	// unexplained are the indexes of listed differences without a reason for sending nothing before.
-	unexplained []int
 }
 
 // skipTo compares the events before a position to which no rule of the draft applies.
@@ -111,7 +109,7 @@ func (c *comparison) skipTo(position int64) {
 	}
 }
 
-// compare adds the comparison of one event.
+// compare adds the comparison of one event. Its differences are listed person by person.
 func (c *comparison) compare(e about, stored storedEventPlan, plan *rule.Plan) {
 	c.result.summary.ConditionFailures += int64(len(plan.Failures))
 	c.load(stored)
@@ -129,11 +127,13 @@ func (c *comparison) compare(e about, stored storedEventPlan, plan *rule.Plan) {
 			}, plan)
 		}
 	}
+	deliveries := stored.deliveries // Both are in the order of the recipients.
 	for _, n := range stored.notifications {
 		c.gone(e, messageKey{n.RecipientID, n.PlanKey, care.ChannelInApp}, plan)
-	}
-	for _, d := range stored.deliveries {
-		c.gone(e, messageKey{d.RecipientID, d.PlanKey, d.Channel}, plan)
+		for len(deliveries) > 0 && deliveries[0].RecipientID == n.RecipientID && deliveries[0].PlanKey == n.PlanKey {
+			c.gone(e, messageKey{n.RecipientID, n.PlanKey, deliveries[0].Channel}, plan)
+			deliveries = deliveries[1:]
+		}
 	}
 }
 
@@ -224,22 +224,25 @@ func (c *comparison) list(d BacktestDifference, plan *rule.Plan) {
 			}
 		}
 	}
-	if d.Change == Added && d.Before.Reason == "" {
-		c.unexplained = append(c.unexplained, len(c.result.listed))
-	}
 	c.result.listed = append(c.result.listed, d)
 }
 
 // explain adds to the listed differences why nothing was sent before.
 func (c *comparison) explain(ctx context.Context, queries *db.Queries) error {
-	if len(c.unexplained) == 0 {
-		return nil
-	}
 	var positions []int64
-	for _, i := range c.unexplained {
-		if p := c.result.listed[i].Position; len(positions) == 0 || positions[len(positions)-1] != p {
-			positions = append(positions, p)
+	var unexplained []*BacktestDifference
+	for i := range c.result.listed {
+		d := &c.result.listed[i]
+		if d.Change != Added || d.Before.Reason != "" {
+			continue
 		}
+		unexplained = append(unexplained, d)
+		if n := len(positions); n == 0 || positions[n-1] != d.Position {
+			positions = append(positions, d.Position)
+		}
+	}
+	if len(unexplained) == 0 {
+		return nil
 	}
 	rows, err := queries.BacktestDecisions(ctx, positions)
 	if err != nil {
@@ -257,8 +260,7 @@ func (c *comparison) explain(ctx context.Context, queries *db.Queries) error {
 			first[key] = BacktestMessage{Rule: row.Rule, Reason: row.Reason}
 		}
 	}
-	for _, i := range c.unexplained {
-		d := &c.result.listed[i]
+	for _, d := range unexplained {
 		before, ok := first[decisionKey{d.Position, d.RecipientID, d.Channel}]
 		if !ok {
 			before = first[decisionKey{d.Position, d.RecipientID, ""}]

@@ -101,7 +101,7 @@ rules:
 `
 
 // history fills the ledger with events of each kind, and plans them with backtestRules.
-func (b *bundle) history() (patient uuid.UUID) {
+func (b *bundle) history() {
 	b.tb.Helper()
 	b.append(b.account("user.updated", b.user("early")))
 	b.drain()
@@ -124,7 +124,6 @@ func (b *bundle) history() (patient uuid.UUID) {
 	b.append(b.record("ehr.lab_report.created", patient, doctor), b.record("ehr.lab_report.created", bare, doctor), imported, late, held,
 		b.record("ehr.lab_report.critical", patient, doctor), b.account("user.updated", patient), b.account("user.updated", newID()))
 	b.drain()
-	return patient
 }
 
 // heldRecord stores a record that is held from its patient.
@@ -338,7 +337,7 @@ func TestBacktest_ReturnsWhatItHasIfItIsInterrupted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.inForce(toPatient("user.updated", "    channels: [email]\n"))
-	const events = 8000 // Several pages.
+	const events = 9000 // Three pages.
 	patient := b.user("pat")
 	batch := make([]event.Event, events)
 	for i := range batch {
