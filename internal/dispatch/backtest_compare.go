@@ -84,7 +84,7 @@ type messageKey struct {
 }
 
 // planKey returns the key of a notification among those of one event and person, as it is stored.
-func planKey(*rule.Notification) string { return "" }
+func planKey(n *rule.Notification) string { return n.PlanKey }
 
 // about identifies an event.
 type about struct {
