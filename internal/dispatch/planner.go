@@ -13,6 +13,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
 	"carewire/internal/tracing"
@@ -107,6 +108,11 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 	if err != nil {
 		return ledger.Progress{}, err
 	}
+	cuts, err := loadCutOffs(ctx, queries, batch, &plan)
+	if err != nil {
+		return ledger.Progress{}, err
+	}
+	plan.cutOffBy(cuts)
 	for _, publications := range []versionset.Publications{published, words} {
 		if err := publications.Record(ctx, queries, batch[:progress.Events]); err != nil {
 			return ledger.Progress{}, err
@@ -120,6 +126,9 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 		seen++
 	}
 	if err := p.followReviews(ctx, tx, batch[:progress.Events]); err != nil {
+		return ledger.Progress{}, err
+	}
+	if err := outbox.CancelWaiting(ctx, tx, cuts.causes(batch[:progress.Events])); err != nil {
 		return ledger.Progress{}, err
 	}
 	p.report(ctx, &plan)
@@ -144,13 +153,15 @@ type notification struct {
 	archived   bool      // The person wants it in the archive, not in the inbox.
 	planKey    string    // The name of a later notification of the event; empty for the one at once.
 	dueAt      time.Time // When the scheduler decides about it next; zero if nothing waits.
+	cutOff     string    // Why it never comes, for one that was to come later.
 }
 
-// delivery is the message on one channel. It is queued unless suppressed or held.
+// delivery is the message on one channel. It is queued unless suppressed, cancelled or held.
 type delivery struct {
 	id         uuid.UUID
 	channel    string
 	suppressed bool
+	cancelled  bool // It is no longer true.
 	held       bool
 	reason     string
 	match      *rule.Match
@@ -162,6 +173,8 @@ func (d *delivery) state() string {
 	switch {
 	case d.suppressed:
 		return "suppressed"
+	case d.cancelled:
+		return "cancelled"
 	case d.held:
 		return "planned"
 	}
@@ -170,7 +183,7 @@ func (d *delivery) state() string {
 
 // sends reports whether anything is to be sent, now or later.
 func (n *notification) sends() bool {
-	return n.inApp != "" || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
+	return (n.inApp != "" && n.cutOff == "") || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed && !d.cancelled })
 }
 
 // archivedAt returns when the notification was archived: now, or the zero time if it is not.

@@ -108,7 +108,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Traceparents = append(rows.Traceparents, care.OrZero(n.event.Traceparent))
 			rows.PlanKeys = append(rows.PlanKeys, n.planKey)
 			rows.NotBefores = append(rows.NotBefores, d.notBefore)
-			if !d.suppressed && !d.held {
+			if d.state() == "queued" {
 				queued = append(queued, d)
 			}
 		}
@@ -175,11 +175,16 @@ func (n *notification) announcement() event.Event {
 	for _, d := range n.deliveries {
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: d.channel, DeliveryID: d.id, State: d.state(), Reason: d.reason})
 	}
-	if n.inApp != "" {
+	switch {
+	case n.inApp != "" && n.cutOff != "":
+		data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: n.id, State: "cancelled", Reason: n.cutOff})
+	case n.inApp != "":
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: n.id, State: "delivered", Reason: n.inApp})
 	}
 	typ := "notification.suppressed"
 	switch {
+	case n.cancelled():
+		typ = "notification.cancelled"
 	case n.sends() && !n.heldUntil.IsZero():
 		typ = "notification.held"
 	case n.sends():
