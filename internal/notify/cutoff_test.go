@@ -198,3 +198,21 @@ func TestWorker_BeginsNoCallAfterTheCommitOfACancellationUnderLoad(t *testing.T)
 		}
 	}
 }
+
+func TestSweep_CancelsHeldMessagesThatAreNoLongerTrue(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	untrue, still := b.planBooked(1, plan{}), b.planBooked(2, plan{})
+	b.exec(`UPDATE deliveries SET state = 'planned'`)
+	b.exec(`UPDATE notifications SET held_until = now() - interval '1 second'`)
+	b.cancel(1, 2)
+	_, err := b.worker.Sweep(t.Context(), b.client)
+	require.NoError(t, err)
+	d := b.delivery(untrue)
+	require.Equal(t, "cancelled", d.State)
+	require.Equal(t, "cut_off:appointment.cancelled", d.Reason)
+	require.Equal(t, 1, b.told("notification.cancelled", untrue))
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM notifications WHERE held_until = 'infinity'`), "it never shows")
+	require.Equal(t, "queued", b.delivery(still).State)
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM river.river_job WHERE kind = 'delivery'`))
+}
