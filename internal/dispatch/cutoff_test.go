@@ -59,7 +59,6 @@ func TestPlanner_HeldBackSendsNothingThatBecameUntrueMeanwhile(t *testing.T) {
 	require.Len(t, b.jobs(other), 2)
 	require.Equal(t, 2, one[int](b, `SELECT count(*)::integer FROM notifications WHERE recipient_id = $1 AND held_until IS NULL AND due_at IS NULL`, v.patient),
 		"both are in the inbox, as history")
-
 }
 
 func TestPlanner_LeavesThoseSuppressedForAnotherReasonAsTheyAre(t *testing.T) {

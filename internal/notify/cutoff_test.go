@@ -27,13 +27,13 @@ func appointmentSubject(n int) string {
 	return care.Ref{Kind: "appointment", ID: appointmentID(n)}.String()
 }
 
-// cancel cancels the n-th appointment at a version, in a transaction of the domain's role.
-func (b *bundle) cancel(n int, version int64) {
+// cancel cancels the n-th appointment, at version 2, in a transaction of the domain's role.
+func (b *bundle) cancel(n int) {
 	b.t.Helper()
 	cmd := care.Command{Actor: care.SystemActor("test")}
 	e := event.New(cmd, "appointment.cancelled", care.Ref{Kind: "appointment", ID: appointmentID(n)}, event.Appointment{
 		AppointmentID: appointmentID(n), UserID: b.user, ClinicID: b.clinic, DoctorID: b.user, Status: "cancelled", StartsAt: "2027-03-15T09:00:00Z",
-	}).About(cmd, b.user, &b.clinic).AtVersion(version)
+	}).About(cmd, b.user, &b.clinic).AtVersion(2)
 	e.CutsOff = true
 	require.NoError(b.t, postgres.InTx(b.t.Context(), b.db.App, func(tx pgx.Tx) error { return outbox.Append(b.t.Context(), tx, e) }))
 }
@@ -52,7 +52,7 @@ func TestWorker_SendsNothingThatACutOffMadeUntrue(t *testing.T) {
 	own := b.plan(plan{subject: appointmentSubject(1), version: 2})
 	unversioned := b.plan(plan{subject: appointmentSubject(1)})
 	other := b.planBooked(2, plan{})
-	b.cancel(1, 2)
+	b.cancel(1)
 	b.enqueue(untrue, critical, own, unversioned, other)
 	b.start()
 	for _, id := range []uuid.UUID{untrue, critical} {
@@ -81,7 +81,7 @@ func TestWorker_ThatStoppedBetweenClaimAndCallRefusesWhatIsCutOffMeanwhile(t *te
 	id := b.planBooked(1, plan{})
 	// The provider is not reached, and the appointment is cancelled before the job runs again.
 	push.Answer(func(notify.Message) (notify.Receipt, error) {
-		once.Do(func() { b.cancel(1, 2) })
+		once.Do(func() { b.cancel(1) })
 		return notify.Receipt{}, notify.Transient("unreachable", 0)
 	})
 	b.start()
@@ -99,7 +99,7 @@ func TestWorker_DoesNotRepeatAnInterruptedCallOfWhatIsCutOff(t *testing.T) {
 	b, email, push := withRecorders(t)
 	id := b.planBooked(1, plan{priority: "critical", fallback: []string{notify.Email}}) // Push and critical messages are repeated otherwise.
 	b.exec(`UPDATE deliveries SET attempt = 1, attempt_started_at = now() - interval '1 hour', claimed_by = $2 WHERE id = $1`, id, newID())
-	b.cancel(1, 2)
+	b.cancel(1)
 	b.start()
 	b.enqueue(id)
 	d := b.await(id, "uncertain")
@@ -119,7 +119,7 @@ func TestWorker_TakesNoFallbackForWhatIsCutOffDuringTheCall(t *testing.T) {
 	b, email, push := withRecorders(t)
 	id := b.planBooked(1, plan{fallback: []string{notify.Email}})
 	push.Answer(func(notify.Message) (notify.Receipt, error) {
-		b.cancel(1, 2)
+		b.cancel(1)
 		return notify.Receipt{}, notify.Permanent("INVALID_ARGUMENT")
 	})
 	b.start()
@@ -136,7 +136,7 @@ func TestRedrive_RefusesWhatIsNoLongerTrue(t *testing.T) {
 	for _, state := range []string{"failed", "cancelled", "unknown"} {
 		id := b.planBooked(1, plan{})
 		b.exec(`UPDATE deliveries SET state = $2 WHERE id = $1`, id, state)
-		b.cancel(1, 2)
+		b.cancel(1)
 		err := b.redrive(id)
 		require.Equal(t, care.Conflict, care.CodeOf(err), state)
 		require.ErrorContains(t, err, "appointment.cancelled followed the event that it tells of")
@@ -172,7 +172,7 @@ func TestWorker_BeginsNoCallAfterTheCommitOfACancellationUnderLoad(t *testing.T)
 	// The first are cancelled before any claim, the others while the worker runs.
 	committed := make([]time.Time, appointments)
 	cancel := func(n int) {
-		b.cancel(n, 2)
+		b.cancel(n)
 		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT clock_timestamp()`).Scan(&committed[n]))
 	}
 	for n := range 10 {
@@ -205,7 +205,7 @@ func TestSweep_CancelsHeldMessagesThatAreNoLongerTrue(t *testing.T) {
 	untrue, still := b.planBooked(1, plan{}), b.planBooked(2, plan{})
 	b.exec(`UPDATE deliveries SET state = 'planned'`)
 	b.exec(`UPDATE notifications SET held_until = now() - interval '1 second'`)
-	b.cancel(1, 2)
+	b.cancel(1)
 	_, err := b.worker.Sweep(t.Context(), b.client)
 	require.NoError(t, err)
 	d := b.delivery(untrue)
