@@ -37,11 +37,11 @@ func addDeliveries(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
 }
 
 // addOutcomes adds the outcomes that the event reports: one of a delivery, and each channel that a
-// decision suppressed.
+// decision suppressed or cancelled.
 func addOutcomes(rows *db.DeliveryCountAddParams, e *event.Event) error {
 	switch e.Type {
 	case "notification.sent", "notification.delivered", "notification.read", "notification.failed":
-	case "notification.planned", "notification.suppressed":
+	case "notification.planned", "notification.suppressed", "notification.cancelled":
 	default:
 		return nil
 	}
@@ -63,7 +63,7 @@ func addOutcomes(rows *db.DeliveryCountAddParams, e *event.Event) error {
 		add(d.Channel, d.Provider, d.Rule, outcome)
 	case event.Notification:
 		for _, c := range d.Channels {
-			if c.State == "suppressed" {
+			if c.State == "suppressed" || c.State == "cancelled" {
 				add(c.Channel, "", d.Rule, c.State)
 			}
 		}

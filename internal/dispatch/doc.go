@@ -24,6 +24,15 @@
 // channels are tried in order; a channel on which the person already has a message ends the search.
 // A preference never suppresses the priority critical.
 //
+// # Cut-offs
+//
+// A message about a version of a subject below the subject's cut-off is stored as cancelled, with the
+// reason cut_off:<type of the event that raised it>, and has no job. The cut-offs of a batch are one
+// query, which runs after the events were read: each cut-off that an event of the batch raised is
+// seen. A cut-off can be raised after that query and before the planner's commit. The claim refuses
+// the queued messages then, and the planner cancels those for later when it passes the event that
+// raised the cut-off.
+//
 // # Planning again
 //
 // A notification belongs to one event and recipient, which the database enforces. Planning the same

@@ -192,6 +192,9 @@ type duePlan struct {
 // add decides a notification.
 func (p *duePlan) add(w *waiting, people *rule.People, configured care.Channels) {
 	switch {
+	case w.CutOff != "":
+		p.end(w, w.CutOff)
+		return
 	case w.event == nil:
 		p.end(w, reasonNoEvent)
 		return
@@ -235,8 +238,9 @@ func (p *duePlan) end(w *waiting, reason string) {
 		n.event = &event.Event{Position: w.EventPosition, ID: w.EventID, ClinicID: w.ClinicID}
 	}
 	for _, row := range w.deliveries {
-		n.deliveries = append(n.deliveries, delivery{id: row.ID, channel: row.Channel, suppressed: true, reason: reason})
+		n.deliveries = append(n.deliveries, delivery{id: row.ID, channel: row.Channel, suppressed: w.CutOff == "", cancelled: w.CutOff != "", reason: reason})
 	}
+	n.cutOff = w.CutOff
 	p.notifications = append(p.notifications, n)
 }
 

@@ -13,6 +13,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
 	"carewire/internal/tracing"
@@ -107,6 +108,11 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 	if err != nil {
 		return ledger.Progress{}, err
 	}
+	cuts, err := loadCutOffs(ctx, queries, batch, &plan)
+	if err != nil {
+		return ledger.Progress{}, err
+	}
+	plan.cutOffBy(cuts)
 	for _, publications := range []versionset.Publications{published, words} {
 		if err := publications.Record(ctx, queries, batch[:progress.Events]); err != nil {
 			return ledger.Progress{}, err
@@ -120,6 +126,9 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 		seen++
 	}
 	if err := p.followReviews(ctx, tx, batch[:progress.Events]); err != nil {
+		return ledger.Progress{}, err
+	}
+	if err := outbox.CancelWaiting(ctx, tx, cuts.causes(batch[:progress.Events])); err != nil {
 		return ledger.Progress{}, err
 	}
 	p.report(ctx, &plan)
@@ -148,13 +157,15 @@ type notification struct {
 	rule       string    // The name of the rule, where match is nil.
 	// waited are the deliveries of a notification that is decided again.
 	waited []db.DeliveryWaitingRow
+	cutOff     string    // Why it never comes, for one that was to come later.
 }
 
-// delivery is the message on one channel. It is queued unless suppressed or held.
+// delivery is the message on one channel. It is queued unless suppressed, cancelled or held.
 type delivery struct {
 	id         uuid.UUID
 	channel    string
 	suppressed bool
+	cancelled  bool // It is no longer true.
 	held       bool
 	reason     string
 	match      *rule.Match
@@ -169,6 +180,8 @@ func (d *delivery) state() string {
 	switch {
 	case d.suppressed:
 		return "suppressed"
+	case d.cancelled:
+		return "cancelled"
 	case d.waits():
 		return "planned"
 	}
@@ -178,12 +191,14 @@ func (d *delivery) state() string {
 // waits reports whether the message is sent later.
 func (d *delivery) waits() bool { return d.held || d.scheduled || !d.notBefore.IsZero() }
 
-// hidden reports whether the notification is not in the inbox before its due time.
-func (n *notification) hidden() bool { return n.planKey != "" && !n.dueAt.IsZero() }
+// hidden reports whether the notification is not in the inbox: before its due time, or for good.
+func (n *notification) hidden() bool {
+	return n.planKey != "" && (!n.dueAt.IsZero() || n.cutOff != "")
+}
 
 // sends reports whether anything is to be sent, now or later.
 func (n *notification) sends() bool {
-	return n.inApp != "" || len(n.items) > 0 || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
+	return (n.inApp != "" && n.cutOff == "") || len(n.items) > 0 || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed && !d.cancelled })
 }
 
 // archivedAt returns when the notification was archived: now, or the zero time if it is not.

@@ -35,7 +35,7 @@ func (p *plan) count(e *event.Event) (queued, suppressed, decisions int) {
 			continue
 		}
 		for _, d := range n.deliveries {
-			if d.suppressed {
+			if d.suppressed || d.cancelled {
 				suppressed++
 			} else {
 				queued++

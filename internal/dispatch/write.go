@@ -118,7 +118,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Traceparents = append(rows.Traceparents, care.OrZero(n.event.Traceparent))
 			rows.PlanKeys = append(rows.PlanKeys, n.planKey)
 			rows.NotBefores = append(rows.NotBefores, d.notBefore)
-			if !d.suppressed && !d.waits() {
+			if d.state() == "queued" {
 				queued = append(queued, d)
 			}
 		}
@@ -188,11 +188,16 @@ func (n *notification) announcement() event.Event {
 	for i := range n.items {
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: n.items[i].channel, DeliveryID: n.items[i].digestID, State: stateDigest, Reason: n.items[i].reason})
 	}
-	if n.inApp != "" && !n.hidden() {
+	switch {
+	case n.inApp != "" && n.cutOff != "":
+		data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: n.id, State: "cancelled", Reason: n.cutOff})
+	case n.inApp != "" && !n.hidden():
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: n.id, State: "delivered", Reason: n.inApp})
 	}
 	typ := "notification.suppressed"
 	switch {
+	case n.cancelled():
+		typ = "notification.cancelled"
 	case n.sends() && !n.heldUntil.IsZero():
 		typ = "notification.held"
 	case n.hidden():

@@ -118,6 +118,7 @@ var Catalog = slices.Concat(
 		{"notification.held", CategorySystem, Notification{}, false, nil, false, "A patient will be notified of an event when a clinician has seen the critical finding, or after the clinic's hold period; notification.planned follows."},
 		{"notification.scheduled", CategorySystem, Notification{}, false, nil, false, "A person will be notified of an event at a later time; notification.planned follows, or notification.suppressed."},
 		{"notification.suppressed", CategorySystem, Notification{}, false, nil, false, "A rule selected a person, but no channel is available or allowed for them."},
+		{"notification.cancelled", CategorySystem, Notification{}, true, nil, false, "Messages are not sent, because a later version of their subject made them untrue."},
 		{"notification.sent", CategorySystem, Delivery{}, true, nil, false, "A provider accepted a message."},
 		{"notification.delivered", CategorySystem, Delivery{}, true, nil, false, "A provider reported that a message was delivered."},
 		{"notification.read", CategorySystem, Delivery{}, true, nil, false, "The recipient opened a message."},

@@ -43,6 +43,11 @@ type Event struct {
 	// it.
 	Client care.Client
 
+	// CutsOff reports that the event makes untrue what earlier versions of its subject announced:
+	// appending it raises the subject's cut-off at SubjectVersion. It is part neither of the JSON nor
+	// of the leaf hash, and events that are read from the ledger do not have it.
+	CutsOff bool
+
 	// Unreadable names the part of the event in the ledger that cannot be read, such as "column
 	// time into time.Time"; that field is zero. It is empty for every event that was read
 	// completely. An unreadable event has no effects: its row is a dead letter.

@@ -150,8 +150,8 @@ type Billing struct {
 	Status       string     `json:"status" doc:"The invoice's status." example:"issued"`
 }
 
-// Notification is the data of notification.planned and notification.suppressed: the planner's
-// decision for one recipient of one event.
+// Notification is the data of notification.planned, suppressed and cancelled: the decision for one
+// recipient of one event.
 type Notification struct {
 	NotificationID uuid.UUID         `json:"notificationId" doc:"The notification."`
 	UserID         uuid.UUID         `json:"userId" doc:"The person."`
@@ -160,11 +160,11 @@ type Notification struct {
 	Channels       []ChannelDecision `json:"channels" doc:"The decision for each channel."`
 }
 
-// ChannelDecision is the planner's decision for one channel. State is "queued" or "suppressed".
+// ChannelDecision is the decision for one channel. State is "queued", "suppressed" or "cancelled".
 type ChannelDecision struct {
 	Channel    string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
 	DeliveryID uuid.UUID `json:"deliveryId" doc:"The message on this channel."`
-	State      string    `json:"state" doc:"queued or suppressed; delivered for inapp, whose message is the notification." example:"queued"`
+	State      string    `json:"state" doc:"queued, suppressed or cancelled; delivered for inapp, whose message is the notification." example:"queued"`
 	Reason     string    `json:"reason" doc:"The reason, as a code." example:"planned"`
 }
 

@@ -37,6 +37,18 @@
 // treated in the same way. A call and its settlement need less than staleAfter; a younger
 // attempt_started_at therefore belongs to another run, and this one steps back.
 //
+// # Cut-offs
+//
+// A claim refuses a message about a version of its subject below the subject's cut-off: the message
+// is no longer true. The claim reads the cut-off in the statement that begins the attempt, so that no
+// attempt begins after the commit of the write that raised it. The delivery ends as cancelled, with
+// the reason cut_off:<type of the event that raised it>, without a call and without a fallback.
+// Fallbacks and redrives are refused in the same way. An attempt that began before settles as usual;
+// one that was interrupted is not repeated, and becomes uncertain.
+//
+// The claim does not look at roles: who may be told depends on the rule, and former patients may be.
+// A role that ended is seen by the planner, and again for what is planned for later.
+//
 // # One package
 //
 // Claim, call, settlement, sweep and the lists over them share the states of a delivery and the

@@ -168,7 +168,7 @@ func appendEnded(ctx context.Context, tx pgx.Tx, jobs Inserter, rows []db.Notifi
 		if first.ID == uuid.Nil {
 			data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: first.NotificationID, State: "delivered", Reason: "rule " + first.Rule})
 		} else if first.State != "queued" {
-			typ = "notification.suppressed"
+			typ = "notification." + first.State
 		}
 		of := delivery{
 			notificationID: first.NotificationID, eventID: first.EventID, recipientID: first.RecipientID, clinicID: first.ClinicID,

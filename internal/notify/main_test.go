@@ -149,6 +149,9 @@ func (b *bundle) device(token string) {
 type plan struct {
 	channel, priority string
 	fallback          []string
+	// subject is the event's, lab_report/1 if it is empty, and version the version of the subject.
+	subject string
+	version int64
 }
 
 // plan writes the rows that the planner would write, without the job.
@@ -163,10 +166,13 @@ func (b *bundle) plan(p plan) uuid.UUID {
 	if p.fallback == nil {
 		p.fallback = []string{}
 	}
+	if p.subject == "" {
+		p.subject = "lab_report/1"
+	}
 	notification, delivery, event, position := newID(), newID(), newID(), b.position.Add(1)
-	b.exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
-		VALUES ($1, $6, $2, 'ehr.lab_report.created', 'lab_report/1', $3, $4, 'clinical', $5, 'record-created', 1, 'clinical')`,
-		notification, event, b.user, b.clinic, p.priority, position)
+	b.exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, subject_version)
+		VALUES ($1, $6, $2, 'ehr.lab_report.created', $7, $3, $4, 'clinical', $5, 'record-created', 1, 'clinical', nullif($8::bigint, 0))`,
+		notification, event, b.user, b.clinic, p.priority, position, p.subject, p.version)
 	b.exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback, correlation_id)
 		VALUES ($1, $8, $2, $3, $4, $5, 'queued', 'rule', 'record-created', 'clinical', $6, $7, 'request-1')`,
 		delivery, notification, event, b.user, p.channel, p.priority, p.fallback, position)

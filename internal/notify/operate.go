@@ -144,7 +144,7 @@ func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageCursor
 // person has by now. Its state, a new job and a notification.planned event of the command's actor
 // commit together. A delivery without attempts left gets one more. channels is the table of known
 // channels. The error is care.NotFound for an unknown delivery and care.Conflict for one in another
-// state. The pool is of the worker role; the client needs no workers.
+// state, and for one that is no longer true. The pool is of the worker role; the client needs no workers.
 func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], channels care.Channels, cmd care.Command, id uuid.UUID) error {
 	return postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -171,6 +171,9 @@ func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.T
 
 // redrivable returns an error for a delivery that must not be sent again.
 func redrivable(row db.DeliveryTakeForRedriveRow) error {
+	if row.CutOffBy != "" {
+		return care.Errorf(care.Conflict, "delivery %s is no longer true: %s followed the event that it tells of, so it cannot be queued again; the later event has messages of its own", row.ID, row.CutOffBy)
+	}
 	switch row.State {
 	case "failed", "cancelled", "unknown":
 		return nil

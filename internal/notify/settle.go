@@ -65,6 +65,10 @@ func (a *attempt) delivery() delivery {
 	}
 }
 
+// cutOffPrefix begins the reason of a delivery that is no longer true; the type of the event that made
+// it untrue follows.
+const cutOffPrefix = "cut_off:"
+
 // predecessors are the states from which a settlement of the same attempt leads to a state. A known
 // result also overwrites the states that others assumed after a silence: uncertain, or, if the
 // message was sent, unknown. A known result is never overwritten: sent stays sent.
@@ -100,6 +104,11 @@ func (a *attempt) settlement(e result) settlement {
 		s.state, s.reason = "suppressed", e.code
 		s.addEvent(s.decision("notification.suppressed", event.ChannelDecision{
 			Channel: a.Channel, DeliveryID: a.ID, State: "suppressed", Reason: e.code,
+		}))
+	case OutcomeCutOff:
+		s.state, s.reason, s.code = "cancelled", e.code, ""
+		s.addEvent(s.decision("notification.cancelled", event.ChannelDecision{
+			Channel: a.Channel, DeliveryID: a.ID, State: "cancelled", Reason: e.code,
 		}))
 	case OutcomeUncertain:
 		s.state = "uncertain"
@@ -171,7 +180,7 @@ func expiry(r db.DeliveryExpiredRow) (s settlement, fallback []string) {
 	return s, fallback
 }
 
-// decision returns the event notification.planned or notification.suppressed for one channel.
+// decision returns the event notification.planned, suppressed or cancelled for one channel.
 func (d delivery) decision(typ string, c event.ChannelDecision) event.Event {
 	return d.event(typ, event.Notification{
 		NotificationID: d.notificationID, UserID: d.recipientID, Rule: d.rule, RuleVersion: d.ruleVersion,

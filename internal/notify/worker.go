@@ -98,6 +98,7 @@ const (
 	OutcomeSent       Outcome = "sent"       // The provider accepted the message.
 	OutcomeFailed     Outcome = "failed"     // It will not be delivered on this channel.
 	OutcomeSuppressed Outcome = "suppressed" // The person or the address is no longer available.
+	OutcomeCutOff     Outcome = "cut_off"    // A later version of its subject made it untrue; no provider was called.
 	OutcomeUnknown    Outcome = "unknown"    // It may have been sent, and no receipt came in time.
 	OutcomeUncertain  Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
 	OutcomeRetried    Outcome = "retried"    // It will be tried again.
@@ -306,6 +307,8 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 	case "claimed":
 		a.run = run
 		return a, nil
+	case "cut_off":
+		return nil, w.settle(ctx, a, result{outcome: OutcomeCutOff, code: cutOffPrefix + row.CutOffBy})
 	case "in_flight":
 		return nil, river.JobSnooze(jitter(staleAfter))
 	case "crashed":

@@ -33,6 +33,10 @@ const (
 // Append inserts the events into the outbox in the given order, in one round trip. It must be the
 // transaction's last write to the aggregates of the events (see the package comment).
 //
+// An event with CutsOff raises the cut-off of its subject, in the same round trip. What waited for its
+// time about a lower version is cancelled, with one notification.cancelled for each notification,
+// which take one more.
+//
 // Append returns an error for an event with a type that is not in the catalog, without a data field
 // that its type requires, or with an incomplete envelope. The error names the field. It indicates a
 // bug in the program, not a bad request.
@@ -43,20 +47,28 @@ func Append(ctx context.Context, tx pgx.Tx, events ...event.Event) error {
 	rememberFirst(tx, events)
 	ctx, span := traced(ctx, events)
 	defer span.End()
-	var err error
-	switch q := db.New(tx); len(events) {
-	case 0:
+	if len(events) == 0 {
 		return nil
-	case 1:
-		err = q.OutboxInsert(ctx, insertParams(&events[0]))
-	default:
-		err = q.OutboxInsertMany(ctx, insertManyParams(events))
+	}
+	var err error
+	if cuts := cutOffs(events); len(cuts) > 0 {
+		err = insertCuttingOff(ctx, tx, events, cuts)
+	} else {
+		err = insert(ctx, db.New(tx), events)
 	}
 	if err != nil {
 		span.Fail("append")
 		return fmt.Errorf("append events: %w", err)
 	}
 	return nil
+}
+
+// insert inserts one event or more.
+func insert(ctx context.Context, q *db.Queries, events []event.Event) error {
+	if len(events) == 1 {
+		return q.OutboxInsert(ctx, insertParams(&events[0]))
+	}
+	return q.OutboxInsertMany(ctx, insertManyParams(events))
 }
 
 func checkAll(events []event.Event) error {
@@ -89,6 +101,8 @@ func check(e *event.Event) error {
 		return errors.New("time: must be in the years 1 to 9999, in UTC")
 	case e.SubjectVersion != nil && *e.SubjectVersion <= 0:
 		return errors.New("subject version: must be positive")
+	case e.CutsOff && e.SubjectVersion == nil:
+		return errors.New("subject version: is required of an event that cuts off")
 	case !subjectForm.MatchString(e.Subject), len(e.Subject)-strings.IndexByte(e.Subject, '/')-1 > subjectIDLength:
 		return errors.New(`subject: must be a kind and an id, such as "lab_report/0190a1b2"`)
 	}

@@ -46,10 +46,15 @@ type Batch struct {
 }
 
 // Append inserts the events into the outbox in the given order, with the checks of the function
-// Append. Like that function, it must be called last.
+// Append. Like that function, it must be called last. It does not accept events that cut off, which
+// may have to append others.
 func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 	if err := checkAll(events); err != nil {
 		b.err = err
+		return
+	}
+	if len(cutOffs(events)) > 0 {
+		b.err = errors.New("append events: an event that cuts off must be appended in a transaction")
 		return
 	}
 	b.events = events

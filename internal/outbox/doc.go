@@ -14,6 +14,14 @@
 // id is appended a second time, in any transaction, the sequencer drops it: appending the same
 // event again is harmless.
 //
+// # Cut-offs
+//
+// An event with CutsOff makes untrue what was announced about earlier versions of its subject. Append
+// raises the subject's cut-off in the same transaction, and cancels what waits for its time below it.
+// From the commit on nothing planned for a lower version is sent, regardless of how far the followers
+// lag. A cut-off only rises. A reversal cuts off what it reverses; the events of the version that
+// raised the cut-off are not affected.
+//
 // # Waking
 //
 // Nothing in this package sends NOTIFY inside a write's transaction: NOTIFY takes one lock for the

@@ -68,9 +68,11 @@ var fill = []string{
 		SELECT 'delivery', d.channel, jsonb_build_object('deliveryId', d.id), 12, (CASE d.state WHEN 'queued' THEN 'scheduled' ELSE 'completed' END)::river.river_job_state,
 			now(), CASE WHEN d.state <> 'queued' THEN now() END
 		FROM deliveries AS d WHERE d.event_position > 60000`,
+	`INSERT INTO subject_cutoffs (subject, version, cause_type, cause_event_id)
+		SELECT 'user/' || i, 2, 'user.disabled', numbered('e', i) FROM generate_series(1, 100000, 2) AS i`,
 	`DROP FUNCTION numbered`,
 	// Like autovacuum: partitions, and not their parent tables.
-	`VACUUM (ANALYZE) events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, river.river_job`,
+	`VACUUM (ANALYZE) events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, river.river_job`,
 }
 
 func numbered(kind byte, i int) uuid.UUID {
@@ -100,7 +102,7 @@ func filled(t *testing.T) *postgrestest.DB {
 
 // grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes
 // increasingly long.
-var grown = []string{"events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "river_job"}
+var grown = []string{"events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "river_job"}
 
 // plan is the part of EXPLAIN (FORMAT JSON) that the tests check.
 type plan struct {
@@ -272,6 +274,18 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 				EventClinicIds: []uuid.UUID{numbered('c', 3), numbered('c', 4)}, TeamClinicIds: []uuid.UUID{numbered('c', 3)}, TeamPatientIds: []uuid.UUID{person.UserID},
 				TeamTold: []bool{true}, ConversationIds: []uuid.UUID{numbered('7', 9)},
 			})
+			return err
+		}},
+		{"cut-offs of a batch", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.CutoffOf(ctx, []string{"user/7", "user/99999", "user/none"})
+			return err
+		}},
+		{"cut-off of a subject for which nothing waits", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
+			q.CutoffRaise(ctx, []db.CutoffRaiseParams{{Subjects: []string{"patient/busy"}, Versions: []int64{2}, CauseEventIds: []uuid.UUID{uuid.New()}, CauseTypes: []string{"user.updated"}}}).Query(func(_ int, _ []db.CutoffRaiseRow, failed error) { err = failed })
+			return err
+		}},
+		{"what waits below a cut-off", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.CutoffCancelWaiting(ctx, db.CutoffCancelWaitingParams{Subjects: []string{"user/7"}, CauseEventIds: []uuid.UUID{uuid.New()}})
 			return err
 		}},
 		{"holds of records", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {

@@ -20,7 +20,9 @@ type InboxCounts struct{ Unread, Unseen int64 }
 const countTimeout = 5 * time.Second
 
 // counting lists the types of events after which the person's counts may differ.
-var counting = map[string]bool{"notification.planned": true, "notification.suppressed": true, "inbox.updated": true}
+var counting = map[string]bool{
+	"notification.planned": true, "notification.suppressed": true, "notification.cancelled": true, "inbox.updated": true,
+}
 
 // countQueue has the people with sockets whose counts may have changed, in order and each once:
 // many events of a person, such as those of a batch, cost one read. push never blocks, so that the

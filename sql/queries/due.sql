@@ -25,7 +25,8 @@ ORDER BY n.due_at
 LIMIT 1;
 
 -- name: NotificationTakeDue :many
--- Locks the notifications that are due, longest due first, except those that another transaction has locked.
+-- Locks the notifications that are due, longest due first, except those that another transaction has locked. cut_off is the reason
+-- why one is no longer true: it was planned while its cut-off was being raised.
 SELECT
     n.id,
     n.event_position,
@@ -35,12 +36,14 @@ SELECT
     n.rule,
     n.rule_version,
     n.plan_key,
-    (n.held_until IS NOT NULL)::boolean AS hidden
+    (n.held_until IS NOT NULL)::boolean AS hidden,
+    coalesce('cut_off:' || c.cause_type, '')::text AS cut_off
 FROM notifications AS n
+LEFT JOIN subject_cutoffs AS c ON c.subject = n.subject AND c.version > n.subject_version
 WHERE n.due_at <= due_now()
 ORDER BY n.due_at
 LIMIT @max_rows
-FOR UPDATE SKIP LOCKED;
+FOR UPDATE OF n SKIP LOCKED;
 
 -- name: NotificationPostpone :exec
 -- Delays the notification that has been due longest.

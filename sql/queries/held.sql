@@ -41,16 +41,25 @@ WHERE n.id = longer.id
     AND n.event_position = longer.event_position;
 
 -- name: NotificationHoldEnd :many
--- Ends the wait: the messages are queued, or suppressed if the record was retracted. Returns each
--- message, and a notification without waiting messages with a zero id.
-WITH ended AS (
-    UPDATE notifications AS n
-    SET held_until = CASE WHEN @retracted::boolean THEN 'infinity'::timestamptz END
+-- Ends the wait: the messages are queued, or suppressed if the record was retracted, or cancelled if
+-- they are no longer true for another reason. Returns each message, and a notification without
+-- waiting messages with a zero id, but none that has just become untrue.
+WITH asked AS (
+    SELECT
+        n.id,
+        n.event_position,
+        'cut_off:' || cutoff.cause_type AS cut_off
     FROM (
         SELECT
             unnest(@ids::uuid[]) AS id,
             unnest(@event_positions::bigint[]) AS event_position
-    ) AS asked
+    ) AS given
+    JOIN notifications AS n ON n.id = given.id AND n.event_position = given.event_position
+    LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version AND NOT @retracted::boolean
+), ended AS (
+    UPDATE notifications AS n
+    SET held_until = CASE WHEN @retracted::boolean OR asked.cut_off IS NOT NULL THEN 'infinity'::timestamptz END
+    FROM asked
     WHERE n.id = asked.id
         AND n.event_position = asked.event_position
     RETURNING
@@ -60,12 +69,13 @@ WITH ended AS (
         n.event_id,
         n.clinic_id,
         n.rule,
-        n.rule_version
+        n.rule_version,
+        asked.cut_off
 ), changed AS (
     UPDATE deliveries AS d
     SET
-        state = CASE WHEN @retracted::boolean THEN 'suppressed' ELSE 'queued' END,
-        reason = CASE WHEN @retracted::boolean THEN @reason::text ELSE 'rule ' || d.rule END,
+        state = CASE WHEN @retracted::boolean THEN 'suppressed' WHEN ended.cut_off IS NOT NULL THEN 'cancelled' ELSE 'queued' END,
+        reason = CASE WHEN @retracted::boolean THEN @reason::text ELSE coalesce(ended.cut_off, 'rule ' || d.rule) END,
         updated_at = now()
     FROM ended
     WHERE d.event_position = ended.event_position
@@ -98,4 +108,6 @@ SELECT
     ended.clinic_id,
     ended.rule_version
 FROM ended
-LEFT JOIN changed AS c ON c.notification_id = ended.id;
+LEFT JOIN changed AS c ON c.notification_id = ended.id
+WHERE c.id IS NOT NULL
+    OR ended.cut_off IS NULL;

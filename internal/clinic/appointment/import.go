@@ -134,10 +134,10 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	switch {
 	case old.Status != row.Status:
 	case sameTime:
-		return []event.Event{event.New(cmd, "appointment.reassigned", ref(row.ID), event.AppointmentReassignment{
+		return []event.Event{versionEvent(cmd, "appointment.reassigned", row, event.AppointmentReassignment{
 			AppointmentID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, PreviousDoctorID: old.DoctorID,
 			Status: row.Status, StartsAt: row.StartsAt.UTC().Format(time.RFC3339),
-		}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)}, nil
+		})}, nil
 	default:
 		typ = "appointment.rescheduled"
 	}

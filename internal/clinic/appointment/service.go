@@ -3,6 +3,7 @@ package appointment
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -132,9 +133,24 @@ func (s *Service) earliest(cmd care.Command, status Status) time.Time {
 	}
 }
 
+// cuttingOff are the types of events that make untrue what was announced about the appointment
+// before: its time, that the patient is expected, or, for a reversal, what it reverses. A new doctor
+// does not, as the time still holds.
+var cuttingOff = []string{
+	"appointment.rescheduled", "appointment.checked_in", "appointment.completed", "appointment.cancelled", "appointment.no_show",
+	"appointment.reversed",
+}
+
 func appointmentEvent(cmd care.Command, typ string, row db.Appointment, override bool) event.Event {
-	return event.New(cmd, typ, ref(row.ID), event.Appointment{
+	return versionEvent(cmd, typ, row, event.Appointment{
 		AppointmentID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Status: row.Status,
 		StartsAt: row.StartsAt.UTC().Format(time.RFC3339), Override: override,
-	}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+	})
+}
+
+// versionEvent returns the event of the row's version of the appointment.
+func versionEvent(cmd care.Command, typ string, row db.Appointment, data event.Payload) event.Event {
+	e := event.New(cmd, typ, ref(row.ID), data).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+	e.CutsOff = slices.Contains(cuttingOff, typ)
+	return e
 }

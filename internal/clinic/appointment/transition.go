@@ -231,5 +231,5 @@ func transitionEvent(cmd care.Command, next step, old, row db.Appointment, c cha
 	default:
 		return appointmentEvent(cmd, next.event, row, c.override)
 	}
-	return event.New(cmd, next.event, ref(row.ID), data).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+	return versionEvent(cmd, next.event, row, data)
 }

@@ -47,6 +47,14 @@ func checkWrite(cmd care.Command, action care.Action, subject care.Ref, row db.I
 // eventIDs are the ids in an invoice's event.
 type eventIDs struct{ payment, refund, creditNote *uuid.UUID }
 
+// settlingEvent is invoiceEvent for a payment or a credit note. One that leaves nothing to pay makes
+// untrue what was announced about the invoice before, such as a reminder. A refund does not.
+func settlingEvent(cmd care.Command, typ string, old, row db.Invoice, made eventIDs) event.Event {
+	e := invoiceEvent(cmd, typ, row, made)
+	e.CutsOff = amountsOf(old).balance() > 0 && amountsOf(row).balance() == 0
+	return e
+}
+
 // invoiceEvent returns the event of a write to the invoice, at the row's version.
 func invoiceEvent(cmd care.Command, typ string, row db.Invoice, made eventIDs) event.Event {
 	data := event.Billing{
@@ -57,7 +65,9 @@ func invoiceEvent(cmd care.Command, typ string, row db.Invoice, made eventIDs) e
 		due := data.Due(row.DueOn.Time.Format(time.DateOnly))
 		return event.New(cmd, "billing."+typ, ref(row.ID), due).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 	}
-	return event.New(cmd, "billing."+typ, ref(row.ID), data).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+	e := event.New(cmd, "billing."+typ, ref(row.ID), data).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+	e.CutsOff = typ == "invoice_voided"
+	return e
 }
 
 // shown returns the entry of a row in the event that audits a list.

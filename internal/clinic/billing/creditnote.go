@@ -64,10 +64,11 @@ func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.U
 			return err
 		}
 		a.credit(total)
-		if row, err = settle(ctx, q, cmd, row.ID, a, 1); err != nil {
+		credited, err := settle(ctx, q, cmd, row.ID, a, 1)
+		if err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, invoiceEvent(cmd, "credit_note_issued", row, eventIDs{creditNote: &note.ID}))
+		return outbox.Append(ctx, tx, settlingEvent(cmd, "credit_note_issued", row, credited, eventIDs{creditNote: &note.ID}))
 	})
 	return note, err
 }

@@ -127,8 +127,9 @@ func pay(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, n New
 	}
 	a := amountsOf(row)
 	a.pay(n.AmountMinor)
-	if row, err = settle(ctx, q, cmd, row.ID, a, 1); err != nil {
+	paid, err := settle(ctx, q, cmd, row.ID, a, 1)
+	if err != nil {
 		return Payment{}, err
 	}
-	return payment(inserted, 0), outbox.Append(ctx, tx, invoiceEvent(cmd, "payment_received", row, eventIDs{payment: &inserted.ID}))
+	return payment(inserted, 0), outbox.Append(ctx, tx, settlingEvent(cmd, "payment_received", row, paid, eventIDs{payment: &inserted.ID}))
 }

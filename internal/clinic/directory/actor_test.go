@@ -103,6 +103,15 @@ func TestGetActor_ReadsCurrentRolesAndRejectsDisabledPeople(t *testing.T) {
 	requireCode(t, err, care.Unauthenticated)
 }
 
+func TestRevokeMembership_CutsOffTheMessageAboutTheGrant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	nurse := b.person(t, b.here, care.Nurse)
+	require.Zero(t, b.Count(t, "subject_cutoffs"))
+	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), directory.MembershipInput{UserID: nurse.UserID, ClinicID: &b.here, Role: care.Nurse}))
+	require.Equal(t, 1, b.Count(t, "subject_cutoffs WHERE subject LIKE 'membership/%' AND version = 2 AND cause_type = 'membership.revoked'"))
+}
+
 func TestOnCareTeam_RequiresTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -158,9 +158,11 @@ func grant(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUI
 }
 
 func membershipEvent(cmd care.Command, typ string, id, userID uuid.UUID, clinicID *uuid.UUID, role care.Role) event.Event {
-	return event.New(cmd, typ, care.Ref{Kind: "membership", ID: id}, event.Membership{
+	e := event.New(cmd, typ, care.Ref{Kind: "membership", ID: id}, event.Membership{
 		UserID: userID, ClinicID: clinicID, Role: string(role),
 	}).About(cmd, userID, clinicID)
+	e.CutsOff = typ == "membership.revoked"
+	return e
 }
 
 func heldBy(ctx context.Context, q *db.Queries, userID uuid.UUID) ([]care.Membership, error) {

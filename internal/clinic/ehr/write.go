@@ -127,6 +127,7 @@ type version struct {
 // critical event is not a version.
 func (k *Kind[B]) written(cmd care.Command, v version) []event.Event {
 	events := []event.Event{k.event(cmd, v.what, v).AtVersion(v.number)}
+	events[0].CutsOff = v.what == "retracted"
 	if v.critical {
 		e := k.event(cmd, "critical", v)
 		e.CauseID = &events[0].ID

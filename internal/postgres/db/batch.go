@@ -18,6 +18,121 @@ var (
 	ErrBatchAlreadyClosed = errors.New("batch already closed")
 )
 
+const CutoffRaise = `-- name: CutoffRaise :batchmany
+
+SELECT
+    asked.cause_event_id::uuid AS cause_event_id,
+    c.notification_id::uuid AS notification_id,
+    c.event_id::uuid AS event_id,
+    c.recipient_id::uuid AS recipient_id,
+    coalesce(c.clinic_id, '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id,
+    c.rule::text AS rule,
+    c.rule_version::integer AS rule_version,
+    coalesce(c.delivery_id, '00000000-0000-0000-0000-000000000000')::uuid AS delivery_id,
+    coalesce(c.channel, '')::text AS channel,
+    c.reason::text AS reason
+FROM (
+    SELECT
+        unnest($1::text[]) AS subject,
+        unnest($2::bigint[]) AS version,
+        unnest($3::uuid[]) AS cause_event_id,
+        unnest($4::text[]) AS cause_type
+) AS asked
+CROSS JOIN LATERAL raise_cutoff(asked.subject, asked.version, asked.cause_event_id, asked.cause_type) AS c (notification_id, event_id,
+    recipient_id, clinic_id, rule, rule_version, delivery_id, channel, reason)
+`
+
+type CutoffRaiseBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type CutoffRaiseParams struct {
+	Subjects      []string
+	Versions      []int64
+	CauseEventIds []uuid.UUID
+	CauseTypes    []string
+}
+
+type CutoffRaiseRow struct {
+	CauseEventID   uuid.UUID
+	NotificationID uuid.UUID
+	EventID        uuid.UUID
+	RecipientID    uuid.UUID
+	ClinicID       uuid.UUID
+	Rule           string
+	RuleVersion    int32
+	DeliveryID     uuid.UUID
+	Channel        string
+	Reason         string
+}
+
+// The cut-offs of subjects: what is planned about a lower version is not sent.
+// Raises cut-offs, and returns what waited for these subjects and is cancelled now: each delivery, and a notification without
+// any with a zero delivery_id. The subjects are in the order of their text, in which all lock them.
+func (q *Queries) CutoffRaise(ctx context.Context, arg []CutoffRaiseParams) *CutoffRaiseBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Subjects,
+			a.Versions,
+			a.CauseEventIds,
+			a.CauseTypes,
+		}
+		batch.Queue(CutoffRaise, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &CutoffRaiseBatchResults{br, len(arg), false}
+}
+
+func (b *CutoffRaiseBatchResults) Query(f func(int, []CutoffRaiseRow, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var items []CutoffRaiseRow
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i CutoffRaiseRow
+				if err := rows.Scan(
+					&i.CauseEventID,
+					&i.NotificationID,
+					&i.EventID,
+					&i.RecipientID,
+					&i.ClinicID,
+					&i.Rule,
+					&i.RuleVersion,
+					&i.DeliveryID,
+					&i.Channel,
+					&i.Reason,
+				); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *CutoffRaiseBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const IdempotencyKeyGet = `-- name: IdempotencyKeyGet :batchone
 SELECT
     request_hash,

@@ -29,9 +29,18 @@ WITH asked AS (
         asked.repeat_safe,
         asked.run,
         asked.provider AS asked_provider,
-        (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
+        (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own,
+        n.event_type,
+        n.subject,
+        n.clinic_id,
+        n.category,
+        n.rule AS notification_rule,
+        n.rule_version,
+        cutoff.cause_type AS cut_off_by
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
+    JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+    LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version
     ORDER BY d.id
     FOR UPDATE OF d
 ), claimed AS (
@@ -46,6 +55,7 @@ WITH asked AS (
     WHERE d.id = before.id
         AND d.event_position = before.event_position
         AND before.state = 'queued'
+        AND before.cut_off_by IS NULL
         AND (
             before.attempt_started_at IS NULL
             OR before.own
@@ -58,7 +68,7 @@ WITH asked AS (
     RETURNING d.id
 ), judged AS (
     SELECT
-        before.id, before.event_position, before.notification_id, before.event_id, before.recipient_id, before.channel, before.state, before.reason, before.rule, before.template, before.priority, before.fallback, before.attempt, before.attempt_started_at, before.claimed_by, before.possible_duplicate, before.not_before, before.deadline_at, before.provider, before.provider_id, before.error_code, before.correlation_id, before.traceparent, before.created_at, before.updated_at, before.sent_at, before.unverified, before.template_version, before.opened_at, before.plan_key, before.address_kind, before.repeat_safe, before.run, before.asked_provider, before.own,
+        before.id, before.event_position, before.notification_id, before.event_id, before.recipient_id, before.channel, before.state, before.reason, before.rule, before.template, before.priority, before.fallback, before.attempt, before.attempt_started_at, before.claimed_by, before.possible_duplicate, before.not_before, before.deadline_at, before.provider, before.provider_id, before.error_code, before.correlation_id, before.traceparent, before.created_at, before.updated_at, before.sent_at, before.unverified, before.template_version, before.opened_at, before.plan_key, before.address_kind, before.repeat_safe, before.run, before.asked_provider, before.own, before.event_type, before.subject, before.clinic_id, before.category, before.notification_rule, before.rule_version, before.cut_off_by,
         -- A hashed look-up: a join would compare every row with every other.
         before.id IN (SELECT claimed.id FROM claimed) AS claimed
     FROM before
@@ -67,9 +77,11 @@ SELECT
     CASE
         WHEN before.state <> 'queued' THEN 'settled'
         WHEN before.claimed THEN 'claimed'
+        WHEN before.cut_off_by IS NOT NULL AND (before.attempt_started_at IS NULL OR before.own) THEN 'cut_off'
         WHEN before.attempt_started_at >= now() - make_interval(secs => $1) THEN 'in_flight'
         ELSE 'crashed'
     END::text AS verdict,
+    coalesce(before.cut_off_by, '')::text AS cut_off_by,
     before.id,
     before.notification_id,
     before.event_id,
@@ -85,12 +97,12 @@ SELECT
     before.updated_at,
     (before.attempt + CASE WHEN before.claimed AND NOT before.own THEN 1 ELSE 0 END)::integer AS attempt,
     (before.possible_duplicate OR (before.claimed AND before.attempt_started_at IS NOT NULL AND NOT before.own))::boolean AS possible_duplicate,
-    n.event_type,
-    n.subject,
-    n.clinic_id,
-    n.category,
-    n.rule,
-    n.rule_version,
+    before.event_type,
+    before.subject,
+    before.clinic_id,
+    before.category,
+    before.notification_rule AS rule,
+    before.rule_version,
     coalesce(brand.display_name, '')::text AS brand_name,
     coalesce(brand.logo_url, '')::text AS brand_logo_url,
     coalesce(brand.color, '')::text AS brand_color,
@@ -126,7 +138,6 @@ SELECT
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM judged AS before
-JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN suppressions AS suppressed
     ON suppressed.kind = before.address_kind
@@ -135,8 +146,8 @@ LEFT JOIN suppressions AS suppressed
         || convert_to(before.address_kind || ':' || user_address(u, before.address_kind), 'UTF8')
     )
 LEFT JOIN events AS e ON e.position = before.event_position AND e.event_id = before.event_id
-LEFT JOIN clinics AS clinic ON clinic.id = n.clinic_id
-LEFT JOIN clinic_brands AS brand ON brand.clinic_id = n.clinic_id
+LEFT JOIN clinics AS clinic ON clinic.id = before.clinic_id
+LEFT JOIN clinic_brands AS brand ON brand.clinic_id = before.clinic_id
 `
 
 type DeliveryClaimParams struct {
@@ -152,6 +163,7 @@ type DeliveryClaimParams struct {
 
 type DeliveryClaimRow struct {
 	Verdict           string
+	CutOffBy          string
 	ID                uuid.UUID
 	NotificationID    uuid.UUID
 	EventID           uuid.UUID
@@ -199,9 +211,11 @@ type DeliveryClaimRow struct {
 // is given once, with its channel's address_kind, whether a repeat is harmless (repeat_safe), and the provider that is called next.
 //
 //	settled    nothing is left to do
+//	cut_off    the message is no longer true: a later version of its subject, by the event cut_off_by, raised the cut-off
 //	in_flight  another run began an attempt less than stale_seconds ago
 //	crashed    an earlier run was interrupted during the call, and the message must not be sent twice
 //
+// An interrupted call whose subject was cut off meanwhile is crashed on every channel: it may have arrived, and is not repeated.
 // A claim after an interrupted call marks the message as a possible duplicate, and succeeds once. A run that claims again, because
 // its claim was not confirmed, gets the same attempt. It changes no indexed column, so that the new version of the row needs no
 // index entry. Rows are locked in the order of their ids. event_data has the event_fields of the event's data alone, and nothing of
@@ -227,6 +241,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 		var i DeliveryClaimRow
 		if err := rows.Scan(
 			&i.Verdict,
+			&i.CutOffBy,
 			&i.ID,
 			&i.NotificationID,
 			&i.EventID,
@@ -390,6 +405,12 @@ JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.eve
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = $5
     AND u.status = 'active'
+    AND NOT EXISTS (
+        SELECT
+        FROM subject_cutoffs AS cutoff
+        WHERE cutoff.subject = n.subject
+            AND cutoff.version > n.subject_version
+    )
     AND (d.priority = 'critical' OR NOT EXISTS (
         SELECT
         FROM preferences AS p
@@ -425,7 +446,8 @@ type DeliveryFallbackRow struct {
 
 // Plans the replacement of a failed delivery on another channel of the person. Returns no row if
 // there is no address, or none that the rule allows, if the person disabled the channel (which is
-// ignored for critical messages), or if they already have the event on that channel. It is a
+// ignored for critical messages), if they already have the event on that channel, or if the message
+// is no longer true. It is a
 // possible duplicate if the original may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
@@ -1159,6 +1181,7 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
+    coalesce(cutoff.cause_type, '')::text AS cut_off_by,
     CASE user_address_state(u, ($1::text[])[array_position($2::text[], d.channel)], EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
@@ -1167,6 +1190,7 @@ SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
+LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version
 WHERE d.id = $3
 FOR UPDATE OF d
 `
@@ -1192,10 +1216,11 @@ type DeliveryTakeForRedriveRow struct {
 	ClinicID       *uuid.UUID
 	Rule           string
 	RuleVersion    int32
+	CutOffBy       string
 	Reachable      bool
 }
 
-// reachable reports that the person has, by now, a verified address for the channel, or an unverified one that the rule may use.
+// cut_off_by is the event that made the message untrue, or empty. reachable reports that the person has, by now, a verified address for the channel, or an unverified one that the rule may use.
 // address_kinds are those of the channels, in their order; no one is reachable on a channel that is not in the list.
 func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, arg DeliveryTakeForRedriveParams) (DeliveryTakeForRedriveRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, arg.AddressKinds, arg.Channels, arg.ID)
@@ -1215,6 +1240,7 @@ func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, arg DeliveryTakeFo
 		&i.ClinicID,
 		&i.Rule,
 		&i.RuleVersion,
+		&i.CutOffBy,
 		&i.Reachable,
 	)
 	return i, err

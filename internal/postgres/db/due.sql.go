@@ -320,12 +320,14 @@ SELECT
     n.rule,
     n.rule_version,
     n.plan_key,
-    (n.held_until IS NOT NULL)::boolean AS hidden
+    (n.held_until IS NOT NULL)::boolean AS hidden,
+    coalesce('cut_off:' || c.cause_type, '')::text AS cut_off
 FROM notifications AS n
+LEFT JOIN subject_cutoffs AS c ON c.subject = n.subject AND c.version > n.subject_version
 WHERE n.due_at <= due_now()
 ORDER BY n.due_at
 LIMIT $1
-FOR UPDATE SKIP LOCKED
+FOR UPDATE OF n SKIP LOCKED
 `
 
 type NotificationTakeDueRow struct {
@@ -338,9 +340,11 @@ type NotificationTakeDueRow struct {
 	RuleVersion   int32
 	PlanKey       string
 	Hidden        bool
+	CutOff        string
 }
 
-// Locks the notifications that are due, longest due first, except those that another transaction has locked.
+// Locks the notifications that are due, longest due first, except those that another transaction has locked. cut_off is the reason
+// why one is no longer true: it was planned while its cut-off was being raised.
 func (q *Queries) NotificationTakeDue(ctx context.Context, maxRows int32) ([]NotificationTakeDueRow, error) {
 	rows, err := q.db.Query(ctx, NotificationTakeDue, maxRows)
 	if err != nil {
@@ -360,6 +364,7 @@ func (q *Queries) NotificationTakeDue(ctx context.Context, maxRows int32) ([]Not
 			&i.RuleVersion,
 			&i.PlanKey,
 			&i.Hidden,
+			&i.CutOff,
 		); err != nil {
 			return nil, err
 		}

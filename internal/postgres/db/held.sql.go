@@ -102,14 +102,22 @@ func (q *Queries) NotificationHeldOf(ctx context.Context, arg NotificationHeldOf
 }
 
 const NotificationHoldEnd = `-- name: NotificationHoldEnd :many
-WITH ended AS (
-    UPDATE notifications AS n
-    SET held_until = CASE WHEN $1::boolean THEN 'infinity'::timestamptz END
+WITH asked AS (
+    SELECT
+        n.id,
+        n.event_position,
+        'cut_off:' || cutoff.cause_type AS cut_off
     FROM (
         SELECT
-            unnest($2::uuid[]) AS id,
-            unnest($3::bigint[]) AS event_position
-    ) AS asked
+            unnest($1::uuid[]) AS id,
+            unnest($2::bigint[]) AS event_position
+    ) AS given
+    JOIN notifications AS n ON n.id = given.id AND n.event_position = given.event_position
+    LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version AND NOT $3::boolean
+), ended AS (
+    UPDATE notifications AS n
+    SET held_until = CASE WHEN $3::boolean OR asked.cut_off IS NOT NULL THEN 'infinity'::timestamptz END
+    FROM asked
     WHERE n.id = asked.id
         AND n.event_position = asked.event_position
     RETURNING
@@ -119,12 +127,13 @@ WITH ended AS (
         n.event_id,
         n.clinic_id,
         n.rule,
-        n.rule_version
+        n.rule_version,
+        asked.cut_off
 ), changed AS (
     UPDATE deliveries AS d
     SET
-        state = CASE WHEN $1::boolean THEN 'suppressed' ELSE 'queued' END,
-        reason = CASE WHEN $1::boolean THEN $4::text ELSE 'rule ' || d.rule END,
+        state = CASE WHEN $3::boolean THEN 'suppressed' WHEN ended.cut_off IS NOT NULL THEN 'cancelled' ELSE 'queued' END,
+        reason = CASE WHEN $3::boolean THEN $4::text ELSE coalesce(ended.cut_off, 'rule ' || d.rule) END,
         updated_at = now()
     FROM ended
     WHERE d.event_position = ended.event_position
@@ -158,12 +167,14 @@ SELECT
     ended.rule_version
 FROM ended
 LEFT JOIN changed AS c ON c.notification_id = ended.id
+WHERE c.id IS NOT NULL
+    OR ended.cut_off IS NULL
 `
 
 type NotificationHoldEndParams struct {
-	Retracted      bool
 	Ids            []uuid.UUID
 	EventPositions []int64
+	Retracted      bool
 	Reason         string
 }
 
@@ -183,13 +194,14 @@ type NotificationHoldEndRow struct {
 	RuleVersion    int32
 }
 
-// Ends the wait: the messages are queued, or suppressed if the record was retracted. Returns each
-// message, and a notification without waiting messages with a zero id.
+// Ends the wait: the messages are queued, or suppressed if the record was retracted, or cancelled if
+// they are no longer true for another reason. Returns each message, and a notification without
+// waiting messages with a zero id, but none that has just become untrue.
 func (q *Queries) NotificationHoldEnd(ctx context.Context, arg NotificationHoldEndParams) ([]NotificationHoldEndRow, error) {
 	rows, err := q.db.Query(ctx, NotificationHoldEnd,
-		arg.Retracted,
 		arg.Ids,
 		arg.EventPositions,
+		arg.Retracted,
 		arg.Reason,
 	)
 	if err != nil {

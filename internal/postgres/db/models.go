@@ -1062,6 +1062,14 @@ type StatementEntry struct {
 	AmountMinor int64
 }
 
+type SubjectCutoff struct {
+	Subject      string
+	Version      int64
+	CauseType    string
+	CauseEventID uuid.UUID
+	RaisedAt     time.Time
+}
+
 type Suppression struct {
 	Kind        string
 	AddressHash []byte

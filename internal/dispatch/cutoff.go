@@ -1,0 +1,100 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/postgres/db"
+)
+
+// cutOffs are the cut-offs of the subjects of a batch, by subject.
+type cutOffs map[string]db.CutoffOfRow
+
+// loadCutOffs returns the cut-offs that matter for a batch: of the subjects of its plan, and of the
+// events after the first about a subject, one of which may have raised it. It runs one query, or
+// none. It reads after the events, so that it sees each cut-off that an event of the batch raised.
+func loadCutOffs(ctx context.Context, queries *db.Queries, batch []event.Event, p *plan) (cutOffs, error) {
+	asked := map[string]bool{}
+	for i := range batch {
+		if e := &batch[i]; care.OrZero(e.SubjectVersion) > 1 {
+			asked[e.Subject] = true
+		}
+	}
+	for i := range p.notifications {
+		if e := p.notifications[i].event; e.SubjectVersion != nil {
+			asked[e.Subject] = true
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	rows, err := queries.CutoffOf(ctx, slices.Collect(maps.Keys(asked)))
+	if err != nil {
+		return nil, fmt.Errorf("look up cut-offs: %w", err)
+	}
+	found := make(cutOffs, len(rows))
+	for _, row := range rows {
+		found[row.Subject] = row
+	}
+	return found, nil
+}
+
+// of returns the reason why messages about the event are no longer true, or "".
+func (c cutOffs) of(e *event.Event) string {
+	row, ok := c[e.Subject]
+	if !ok || e.SubjectVersion == nil || *e.SubjectVersion >= row.Version {
+		return ""
+	}
+	return "cut_off:" + row.CauseType
+}
+
+// causes returns the events that raised one of the cut-offs.
+func (c cutOffs) causes(batch []event.Event) (all []*event.Event) {
+	if len(c) == 0 {
+		return nil
+	}
+	for i := range batch {
+		if row, ok := c[batch[i].Subject]; ok && row.CauseEventID == batch[i].ID {
+			all = append(all, &batch[i])
+		}
+	}
+	return all
+}
+
+// cutOffBy cancels the messages of the plan that are no longer true. The notification stays in the
+// inbox, as history, unless it was to come later.
+func (p *plan) cutOffBy(cuts cutOffs) {
+	if len(cuts) == 0 {
+		return
+	}
+	for i := range p.notifications {
+		n := &p.notifications[i]
+		reason := cuts.of(n.event)
+		if reason == "" {
+			continue
+		}
+		if n.planKey != "" {
+			n.cutOff = reason
+		}
+		n.dueAt = time.Time{}
+		for _, it := range n.items {
+			n.deliveries = append(n.deliveries, delivery{id: newID(), channel: it.channel, match: it.match})
+		}
+		n.items = nil
+		for j := range n.deliveries {
+			if d := &n.deliveries[j]; !d.suppressed {
+				d.cancelled, d.reason, d.notBefore, d.overflow = true, reason, time.Time{}, nil
+			}
+		}
+	}
+}
+
+// cancelled reports whether nothing is sent because it is no longer true.
+func (n *notification) cancelled() bool {
+	return !n.sends() && (n.cutOff != "" || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return d.cancelled }))
+}
