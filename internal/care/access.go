@@ -84,6 +84,7 @@ const (
 
 	// One's own account: /api/me, devices, preferences, inbox, socket tickets.
 	SelfManage         Action = "self.manage"
+	PreferenceRead     Action = "preference.read"     // What a person wants to be told.
 	AuditRead          Action = "audit.read"          // The audit trail.
 	NotificationReview Action = "notification.review" // The notifications of all people, by state.
 	StatsRead          Action = "stats.read"          // Counts of events.
@@ -93,6 +94,10 @@ const (
 	// Every version of the templates, their differences, and previews.
 	TemplatesRead    Action = "templates.read"
 	TemplatesPublish Action = "templates.publish" // Checks, publishes and rolls back templates.
+	// Sets what people of a clinic are told by default, and what is essential.
+	ClinicDefaultsWrite Action = "clinic.notification_defaults"
+	// Reads and sets the same for the installation.
+	InstallationDefaultsManage Action = "installation.notification_defaults"
 	// Changes how a clinic's messages look.
 	ClinicBrandWrite Action = "clinic.brand"
 	// The positions of the followers, and dead letters.
@@ -347,6 +352,10 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{CriticalLimitsWrite, Doctor, SameClinic},
 	{CriticalLimitsWrite, Admin, SameClinic},
 	{ClinicConfigure, Admin, SameClinic},
+	{PreferenceRead, Patient, Own},
+	{PreferenceRead, Admin, SameClinic},
+	{ClinicDefaultsWrite, Admin, SameClinic},
+	{InstallationDefaultsManage, Operator, Platform},
 	{ClinicBrandWrite, Admin, SameClinic},
 	{ClinicBrandWrite, Operator, Platform},
 

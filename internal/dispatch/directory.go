@@ -33,7 +33,7 @@ type directoryQuery struct {
 	records []uuid.UUID
 }
 
-// loadPeople returns the people for a batch. It runs one query, and one more if events are about
+// loadPeople returns the people for a batch. It runs two queries, and one more if events are about
 // records that were held. Holders of a role and members of a care team are in the order of their
 // ids.
 func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now time.Time) (*rule.People, error) {
@@ -54,10 +54,18 @@ func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now tim
 	if err != nil {
 		return nil, fmt.Errorf("look up recipients: %w", err)
 	}
+	if found.Defaults, found.Zones, err = loadDefaults(ctx, queries, ask.params.EventClinicIds); err != nil {
+		return nil, err
+	}
 	for _, row := range rows {
+		settings, quiet, err := preferences(row)
+		if err != nil {
+			return nil, err
+		}
 		found.ByID[row.ID] = &rule.Person{
 			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Phone != "none", PhoneVerified: row.Phone == "verified",
-			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Devices != "none", Off: row.Off,
+			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Devices != "none",
+			Settings: settings, QuietHours: quiet, TimeZone: row.TimeZone, DigestHour: int(row.DigestHour),
 			RoleKeys: row.Posts, Teams: row.Teams, Conversations: row.Conversations, Suppressed: suppressed(row),
 		}
 		for _, key := range row.Posts { // In the form of rule.RoleKeyOf.

@@ -244,9 +244,10 @@ func (r *resolver) notify(c *candidate, person *Person) {
 	slices.SortStableFunc(c.matches, func(a, b *Match) int {
 		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
 	})
+	inbox, _ := r.preference(person, c.matches[0], care.ChannelInApp)
 	t := Notification{
 		Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldUntil(c.id, person),
-		InAppOff: r.obstacle(person, c.matches[0], care.ChannelInApp) == ReasonPreferenceOff,
+		InAppOff: inbox == care.SettingOff,
 	}
 	why := cmp.Or(c.why, "rule ")
 	for _, m := range c.matches {
@@ -300,8 +301,8 @@ func (r *resolver) add(t *Notification, person *Person, m *Match, channel, reaso
 
 // obstacle returns the reason why the person cannot be notified on the channel, or "".
 func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
-	if m.Rule.Priority != Critical && slices.Contains(person.Off, string(m.Category)+"/"+channel) {
-		return ReasonPreferenceOff
+	if off := switchedOff(r.preference(person, m, channel)); off != "" {
+		return off
 	}
 	c, ok := r.configured.Lookup(channel)
 	if !ok {

@@ -390,14 +390,7 @@ JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.eve
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = $5
     AND u.status = 'active'
-    AND (d.priority = 'critical' OR NOT EXISTS (
-        SELECT
-        FROM preferences AS p
-        WHERE p.user_id = d.recipient_id
-            AND p.category = n.category
-            AND p.channel = $2::text
-            AND NOT p.enabled
-    ))
+    AND (d.priority = 'critical' OR preference_setting(d.recipient_id, n.clinic_id, n.category, $2::text) <> 'off')
     AND CASE user_address_state(u, $6::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
@@ -424,8 +417,8 @@ type DeliveryFallbackRow struct {
 }
 
 // Plans the replacement of a failed delivery on another channel of the person. Returns no row if
-// there is no address, or none that the rule allows, if the person disabled the channel (which is
-// ignored for critical messages), or if they already have the event on that channel. It is a
+// there is no address, or none that the rule allows, if the channel is off for the person (which
+// is ignored for critical messages), or if they already have the event on that channel. It is a
 // possible duplicate if the original may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
