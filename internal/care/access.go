@@ -215,7 +215,11 @@ func ofAllKinds(lines []line) []Grant {
 // nobody else. Participants who work at the clinic add and remove others. A patient reads their
 // conversations forever, and writes while they are a patient of the clinic.
 //
-// Platform roles see no records. Operators also register clinics. The service role is held by other
+// People choose their own preferences; admins read those of their clinic's people, and set the
+// clinic's defaults.
+//
+// Platform roles see no records. Operators also register clinics, and set the defaults of the
+// installation. The service role is held by other
 // systems: they append events at their clinic, and nothing else. The system role is held by
 // carewire's own seed, import and command line: they write, including replacements of their earlier
 // writes, and read nothing except clinics and the accounts of staff.

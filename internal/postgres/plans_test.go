@@ -274,6 +274,14 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			})
 			return err
 		}},
+		{"planning defaults", base.Worker, care.Actor{}, 3000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.PlanningDefaults(ctx, []uuid.UUID{numbered('c', 3), numbered('c', 4)})
+			return err
+		}},
+		{"preferences of a person", base.App, person, 20, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.PreferenceList(ctx, person.UserID)
+			return err
+		}},
 		{"holds of records", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.RecordHolds(ctx, []uuid.UUID{uuid.New(), uuid.New()})
 			return err

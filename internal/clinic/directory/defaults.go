@@ -25,7 +25,7 @@ type DefaultSetting struct {
 // NotificationDefaultsInput are defaults for people who chose nothing else.
 type NotificationDefaultsInput struct {
 	Items      []DefaultSetting `json:"items,omitempty" maxItems:"200" doc:"The defaults; a category on a channel that is left out has none."`
-	Essential  []string         `json:"essential,omitempty" maxItems:"6" enum:"clinical,appointment,billing,account,chat,system" doc:"The categories that nobody can switch off."`
+	Essential  []string         `json:"essential,omitempty" maxItems:"6" enum:"clinical,appointment,billing,account,chat,system" doc:"The categories that nobody can switch off." example:"appointment"`
 	QuietHours care.QuietHours  `json:"quietHours,omitempty" nullable:"true" maxItems:"14" doc:"When messages wait for people who set no quiet hours; null or left out if none are set."`
 }
 
@@ -34,7 +34,7 @@ type NotificationDefaults struct {
 	ClinicID   *uuid.UUID       `json:"clinicId,omitempty" format:"uuid" doc:"Left out for the installation."`
 	Version    int64            `json:"version" doc:"1 for the first defaults; the ETag is this number in quotes. 0 if none were set." example:"1"`
 	Items      []DefaultSetting `json:"items"`
-	Essential  []string         `json:"essential" doc:"The categories that nobody can switch off."`
+	Essential  []string         `json:"essential" doc:"The categories that nobody can switch off." example:"appointment"`
 	QuietHours care.QuietHours  `json:"quietHours" nullable:"true" doc:"null if none were set."`
 }
 
