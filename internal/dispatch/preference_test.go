@@ -21,11 +21,12 @@ func (b *bundle) defaults(clinicID any, settings string, essential ...string) {
 		ON CONFLICT ON CONSTRAINT notification_defaults_key DO UPDATE SET settings = excluded.settings, essential = excluded.essential`, clinicID, settings, essential)
 }
 
-func setting(channel, value string) string {
-	if value == "" {
+// emails returns a default for clinical emails, or none for "".
+func emails(setting string) string {
+	if setting == "" {
 		return "{}"
 	}
-	return fmt.Sprintf(`{"clinical/%s": %q}`, channel, value)
+	return fmt.Sprintf(`{"clinical/email": %q}`, setting)
 }
 
 // The planner and the SQL function that fallbacks use do what the table of precedence in
@@ -67,11 +68,11 @@ func TestPlanner_DecidesAsTheDocumentedTableOfPreferencesSays(t *testing.T) {
 				essential = []string{"clinical"}
 			}
 			if tried%2 == 0 {
-				b.defaults(b.clinic, setting("email", cells[4]), essential...)
-				b.defaults(nil, setting("email", cells[5]))
+				b.defaults(b.clinic, emails(cells[4]), essential...)
+				b.defaults(nil, emails(cells[5]))
 			} else {
-				b.defaults(b.clinic, setting("email", cells[4]))
-				b.defaults(nil, setting("email", cells[5]), essential...)
+				b.defaults(b.clinic, emails(cells[4]))
+				b.defaults(nil, emails(cells[5]), essential...)
 			}
 			e := b.record("ehr.lab_report.created", patient, doctor)
 			rule := "normal"

@@ -207,11 +207,11 @@ func TestUnsubscribe_EndsTheEmailsOfEveryClinicWhereTheyAreNotEssential(t *testi
 	t.Parallel()
 	b, signer, _ := linked(t, "")
 	const category = "billing"
-	b.setPreferences(patient, items(with(item(category, "email", "on"), "clinicId", b.clinicID), with(item(category, "push", "on"), "clinicId", b.clinicID)))
+	b.setPreferences(items(with(item(category, "email", "on"), "clinicId", b.clinicID), with(item(category, "push", "on"), "clinicId", b.clinicID)))
 	to := strings.TrimPrefix(signer.Unsubscribe(b.ids[patient], category), "http://carewire.test")
 	require.Equal(t, http.StatusOK, b.do("", http.MethodPost, to, nil).Code)
 	require.Equal(t, 2, b.emailsOff(category))
-	require.Contains(t, b.preferences(patient)["items"], any(with(preference(category, "push", "on", "person_clinic", false), "clinicId", b.clinicID.String())))
+	require.Contains(t, b.preferences()["items"], any(with(preference(category, "push", "on", "person_clinic", false), "clinicId", b.clinicID.String())))
 
 	essential := map[string]any{"essential": []any{category}}
 	require.Equal(t, http.StatusOK, b.do(admin, http.MethodPut, "/api/clinics/"+b.clinicID.String()+"/notification-defaults", essential).Code)
@@ -229,10 +229,10 @@ func TestPreferencesPage_SavesWhatIsChosen(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, w.Code, "%s", w.Body)
 	require.Zero(t, b.emailsOff("clinical"))
 	require.Equal(t, 1, b.emailsOff("billing"))
-	require.Contains(t, b.preferences(patient)["items"], any(preference("chat", "push", "digest", "person", false)))
-	require.Contains(t, b.preferences(patient)["items"], any(preference("clinical", "email", "on", "built_in", false)), "what did not change is not stored")
+	require.Contains(t, b.preferences()["items"], any(preference("chat", "push", "digest", "person", false)))
+	require.Contains(t, b.preferences()["items"], any(preference("clinical", "email", "on", "built_in", false)), "what did not change is not stored")
 
-	b.setPreferences(patient, items(with(item("chat", "email", "off"), "clinicId", b.clinicID)))
+	b.setPreferences(items(with(item("chat", "email", "off"), "clinicId", b.clinicID)))
 	essential := map[string]any{"essential": []any{"clinical"}}
 	require.Equal(t, http.StatusOK, b.do(admin, http.MethodPut, "/api/clinics/"+b.clinicID.String()+"/notification-defaults", essential).Code)
 	page := b.do(patient, http.MethodGet, "/preferences", nil).Body.String()

@@ -11,17 +11,17 @@ import (
 
 const preferencesPath = "/api/me/preferences"
 
-// preferences returns the person's preferences.
-func (b *bundle) preferences(as string) map[string]any {
+// preferences returns the patient's preferences.
+func (b *bundle) preferences() map[string]any {
 	b.t.Helper()
-	w := b.do(as, http.MethodGet, preferencesPath, nil)
+	w := b.do(patient, http.MethodGet, preferencesPath, nil)
 	require.Equal(b.t, http.StatusOK, w.Code, "%s", w.Body)
 	return decode(b.t, w)
 }
 
-func (b *bundle) setPreferences(as string, body map[string]any) {
+func (b *bundle) setPreferences(body map[string]any) {
 	b.t.Helper()
-	w := b.do(as, http.MethodPut, preferencesPath, body)
+	w := b.do(patient, http.MethodPut, preferencesPath, body)
 	require.Equal(b.t, http.StatusOK, w.Code, "%s", w.Body)
 }
 
@@ -57,8 +57,8 @@ func TestPreferences_AreListedWholeAndSwitchedOneByOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	wish := map[string]any{"category": "billing", "channel": "email", "enabled": false}
-	b.setPreferences(patient, wish)
-	found := b.preferences(patient)
+	b.setPreferences(wish)
+	found := b.preferences()
 	require.Len(t, found["items"], 30)
 	require.Contains(t, found["items"], any(preference("billing", "email", "off", "person", false)))
 	require.Contains(t, found["items"], any(preference("billing", "push", "on", "built_in", false)), "what was never set is wanted")
@@ -77,11 +77,11 @@ func TestPreferences_AreSetInPartsAndEachChangeIsAnEvent(t *testing.T) {
 	b := setup(t)
 	clinic := b.clinicID.String()
 	night := []any{map[string]any{"days": []any{"fri", "sat"}, "from": "23:00", "to": "08:00"}, map[string]any{"days": []any{"mon", "tue", "wed"}, "from": "22:00", "to": "07:00"}}
-	b.setPreferences(patient, map[string]any{
+	b.setPreferences(map[string]any{
 		"items":      []any{item("billing", "email", "digest"), with(item("chat", "push", "off"), "clinicId", clinic)},
 		"quietHours": night, "digestHour": 18, "timeZone": "Asia/Kolkata", "locale": "hi-IN",
 	})
-	found := b.preferences(patient)
+	found := b.preferences()
 	require.Len(t, found["items"], 31)
 	require.Contains(t, found["items"], any(preference("billing", "email", "digest", "person", false)))
 	require.Contains(t, found["items"], any(with(preference("chat", "push", "off", "person_clinic", false), "clinicId", clinic)))
@@ -97,15 +97,15 @@ func TestPreferences_AreSetInPartsAndEachChangeIsAnEvent(t *testing.T) {
 		{"category": "", "channel": "", "enabled": true, "changed": []any{"locale"}},
 	}, changes)
 
-	b.setPreferences(patient, map[string]any{"digestHour": 18, "timeZone": "Asia/Kolkata", "items": []any{item("billing", "email", "digest")}})
+	b.setPreferences(map[string]any{"digestHour": 18, "timeZone": "Asia/Kolkata", "items": []any{item("billing", "email", "digest")}})
 	require.Len(t, b.changes("user.preference_changed"), len(changes), "nothing has changed")
-	b.setPreferences(patient, map[string]any{"quietHours": []any{}, "items": []any{item("billing", "email", nil), with(item("chat", "push", "default"), "clinicId", clinic)}})
-	found = b.preferences(patient)
+	b.setPreferences(map[string]any{"quietHours": []any{}, "items": []any{item("billing", "email", nil), with(item("chat", "push", "default"), "clinicId", clinic)}})
+	found = b.preferences()
 	require.Equal(t, []any{}, found["quietHours"], "none, also if there is a default")
 	require.EqualValues(t, 18, found["digestHour"], "what is left out is kept")
 	require.Len(t, found["items"], 30)
-	b.setPreferences(patient, map[string]any{"quietHours": nil})
-	require.Nil(t, b.preferences(patient)["quietHours"])
+	b.setPreferences(map[string]any{"quietHours": nil})
+	require.Nil(t, b.preferences()["quietHours"])
 	last := b.changes("user.preference_changed")[len(changes):]
 	require.Equal(t, []any{"off", "default"}, []any{last[1]["from"], last[1]["to"]})
 	require.Equal(t, []any{"none", "default"}, []any{last[3]["from"], last[3]["to"]})
@@ -146,7 +146,7 @@ func TestPreferences_AreStoredAllOrNone(t *testing.T) {
 		require.Equal(t, c.fields, fields, name)
 	}
 	require.Empty(t, b.changes("user.preference_changed"))
-	require.Contains(t, b.preferences(patient)["items"], any(preference("billing", "email", "on", "built_in", false)))
+	require.Contains(t, b.preferences()["items"], any(preference("billing", "email", "on", "built_in", false)))
 }
 
 func trimBody(field string) string {
@@ -160,11 +160,11 @@ func TestPreferences_OfAnEssentialCategoryCannotBeOff(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	defaults := "/api/clinics/" + b.clinicID.String() + "/notification-defaults"
-	b.setPreferences(patient, items(item("clinical", "email", "off")))
+	b.setPreferences(items(item("clinical", "email", "off")))
 	set := map[string]any{"items": []any{item("billing", "email", "digest")}, "essential": []any{"clinical"}, "quietHours": []any{map[string]any{"from": "22:00", "to": "07:00"}}}
 	w := b.do(admin, http.MethodPut, defaults, set)
 	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
-	found := b.preferences(patient)["items"]
+	found := b.preferences()["items"]
 	require.Contains(t, found, any(preference("clinical", "email", "on", "essential", true)), "from now on")
 	require.Contains(t, found, any(preference("billing", "email", "digest", "clinic_default", false)))
 	for body, field := range map[string]string{
@@ -176,7 +176,7 @@ func TestPreferences_OfAnEssentialCategoryCannotBeOff(t *testing.T) {
 		require.Equal(t, []string{field}, requireProblem(t, w, 422, "invalid"))
 		require.Contains(t, w.Body.String(), "the clinic has made clinical messages essential")
 	}
-	b.setPreferences(patient, items(item("clinical", "push", "digest")))
+	b.setPreferences(items(item("clinical", "push", "digest")))
 
 	require.Equal(t, http.StatusOK, b.do(operator, http.MethodPut, "/api/notification-defaults", map[string]any{"essential": []any{"account"}}).Code)
 	w = b.do(patient, http.MethodPut, preferencesPath, items(item("account", "push", "off")))
@@ -187,7 +187,7 @@ func TestPreferences_OfAnEssentialCategoryCannotBeOff(t *testing.T) {
 func TestPreferences_AreReadByAdministratorsOfThePersonsClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.setPreferences(patient, items(item("chat", "push", "off")))
+	b.setPreferences(items(item("chat", "push", "off")))
 	path := "/api/users/" + b.ids[patient].String() + "/preferences"
 	w := b.do(admin, http.MethodGet, path, nil)
 	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
@@ -213,7 +213,7 @@ func TestNotificationDefaults_AreSetByVersionAndRefusedWithTheField(t *testing.T
 	require.Equal(t, `"2"`, b.do(admin, http.MethodPut, path, set, "If-Match", `"1"`).Header().Get("ETag"))
 	require.Equal(t, http.StatusNotModified, b.do(admin, http.MethodGet, path, nil, "If-None-Match", `"2"`).Code)
 	found := decode(t, b.do(patient, http.MethodGet, path, nil))
-	require.Equal(t, set["items"], []any{any(found["items"].([]any)[0].(map[string]any)), any(found["items"].([]any)[1].(map[string]any))})
+	require.Equal(t, set["items"], found["items"])
 	require.Equal(t, map[string]any{"clinicId": b.clinicID.String(), "version": float64(2), "settings": []any{"billing/email=off", "chat/sms=digest"}, "essential": []any{"clinical"}, "quietHours": "default"},
 		b.changes("clinic.notification_defaults_changed")[1])
 	for field, body := range map[string]map[string]any{
@@ -244,10 +244,10 @@ func TestPreferences_DecideAgainWhatWaits(t *testing.T) {
 	b.notify(patient, 1, "planned")
 	version := func() string { return b.do(patient, http.MethodGet, "/api/me", nil).Header().Get("ETag") }
 	for name, change := range map[string]func(){
-		"quiet hours": func() { b.setPreferences(patient, map[string]any{"quietHours": []any{}}) },
-		"digest hour": func() { b.setPreferences(patient, map[string]any{"digestHour": 20}) },
-		"a setting":   func() { b.setPreferences(patient, items(item("chat", "push", "off"))) },
-		"zone":        func() { b.setPreferences(patient, map[string]any{"timeZone": "Asia/Kolkata"}) },
+		"quiet hours": func() { b.setPreferences(map[string]any{"quietHours": []any{}}) },
+		"digest hour": func() { b.setPreferences(map[string]any{"digestHour": 20}) },
+		"a setting":   func() { b.setPreferences(items(item("chat", "push", "off"))) },
+		"zone":        func() { b.setPreferences(map[string]any{"timeZone": "Asia/Kolkata"}) },
 		"zone in PUT /api/me": func() {
 			w := b.do(patient, http.MethodPut, "/api/me", map[string]any{"locale": "de", "timeZone": "Europe/Berlin"}, "If-Match", version())
 			require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
