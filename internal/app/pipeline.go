@@ -64,7 +64,7 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	s.lifecycle.run("waker", waker.Run)
 	s.lifecycle.run("listener", listener.Run)
 	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}, known: known}
-	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels().Names()).WithImageHosts(s.cfg.ImageHosts)
+	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels()).WithImageHosts(s.cfg.ImageHosts)
 	s.metrics.registry.MustRegister(&pipelineCollector{queries: db.New(s.db.worker), known: known.Known, logger: s.logger})
 	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.bootstrap(ctx, pl, known) }); err != nil {
 		return nil, err

@@ -84,6 +84,7 @@ const (
 
 	// One's own account: /api/me, devices, preferences, inbox, socket tickets.
 	SelfManage         Action = "self.manage"
+	PreferenceRead     Action = "preference.read"     // What a person wants to be told.
 	AuditRead          Action = "audit.read"          // The audit trail.
 	NotificationReview Action = "notification.review" // The notifications of all people, by state.
 	StatsRead          Action = "stats.read"          // Counts of events.
@@ -93,6 +94,10 @@ const (
 	// Every version of the templates, their differences, and previews.
 	TemplatesRead    Action = "templates.read"
 	TemplatesPublish Action = "templates.publish" // Checks, publishes and rolls back templates.
+	// Sets what people of a clinic are told by default, and what is essential.
+	ClinicDefaultsWrite Action = "clinic.notification_defaults"
+	// Reads and sets the same for the installation.
+	InstallationDefaultsManage Action = "installation.notification_defaults"
 	// Changes how a clinic's messages look.
 	ClinicBrandWrite Action = "clinic.brand"
 	// The positions of the followers, and dead letters.
@@ -210,7 +215,11 @@ func ofAllKinds(lines []line) []Grant {
 // nobody else. Participants who work at the clinic add and remove others. A patient reads their
 // conversations forever, and writes while they are a patient of the clinic.
 //
-// Platform roles see no records. Operators also register clinics. The service role is held by other
+// People choose their own preferences; admins read those of their clinic's people, and set the
+// clinic's defaults.
+//
+// Platform roles see no records. Operators also register clinics, and set the defaults of the
+// installation. The service role is held by other
 // systems: they append events at their clinic, and nothing else. The system role is held by
 // carewire's own seed, import and command line: they write, including replacements of their earlier
 // writes, and read nothing except clinics and the accounts of staff.
@@ -347,6 +356,10 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{CriticalLimitsWrite, Doctor, SameClinic},
 	{CriticalLimitsWrite, Admin, SameClinic},
 	{ClinicConfigure, Admin, SameClinic},
+	{PreferenceRead, Patient, Own},
+	{PreferenceRead, Admin, SameClinic},
+	{ClinicDefaultsWrite, Admin, SameClinic},
+	{InstallationDefaultsManage, Operator, Platform},
 	{ClinicBrandWrite, Admin, SameClinic},
 	{ClinicBrandWrite, Operator, Platform},
 

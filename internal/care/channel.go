@@ -49,6 +49,10 @@ type Channel struct {
 	RepeatSafe bool
 }
 
+// TakesDigest reports whether a digest can be sent on the channel. Where no address is needed, the
+// person looks when they like.
+func (c Channel) TakesDigest() bool { return c.Address != AddressNone }
+
 // Channels is a list of channels with distinct names. It must not be changed.
 type Channels []Channel
 

@@ -16,6 +16,14 @@ func OrZero[T any](p *T) T {
 	return *p
 }
 
+// PtrOr returns *p, or the fallback for nil.
+func PtrOr[T any](p *T, fallback T) T {
+	if p == nil {
+		return fallback
+	}
+	return *p
+}
+
 // EqualPtr reports whether both pointers are nil, or both point to equal values.
 func EqualPtr[T comparable](a, b *T) bool {
 	return (a == nil) == (b == nil) && (a == nil || *a == *b)

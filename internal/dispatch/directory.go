@@ -33,7 +33,7 @@ type directoryQuery struct {
 	records []uuid.UUID
 }
 
-// loadPeople returns the people for a batch. It runs one query, and one more if events are about
+// loadPeople returns the people for a batch. It runs two queries, and one more if events are about
 // records that were held. Holders of a role and members of a care team are in the order of their
 // ids.
 func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now time.Time) (*rule.People, error) {
@@ -45,22 +45,27 @@ func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now tim
 	}
 	found := &rule.People{
 		Now:  now,
-		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{}, Zones: map[uuid.UUID]*time.Location{},
+		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
 	}
 	if len(ask.users)+len(ask.roleKeys)+len(ask.teams) == 0 {
 		return found, nil
-	}
-	if err := loadClinics(ctx, queries, ask.params.EventClinicIds, found); err != nil {
-		return nil, err
 	}
 	rows, err := queries.PlanningDirectory(ctx, ask.params)
 	if err != nil {
 		return nil, fmt.Errorf("look up recipients: %w", err)
 	}
+	if err = loadDefaults(ctx, queries, ask.params.EventClinicIds, found); err != nil {
+		return nil, err
+	}
 	for _, row := range rows {
+		settings, quiet, err := preferences(row)
+		if err != nil {
+			return nil, err
+		}
 		found.ByID[row.ID] = &rule.Person{
 			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Phone != "none", PhoneVerified: row.Phone == "verified",
-			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Devices != "none", Off: row.Off,
+			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Devices != "none",
+			Settings: settings, QuietHours: quiet, TimeZone: row.TimeZone, DigestHour: int(row.DigestHour),
 			RoleKeys: row.Posts, Teams: row.Teams, Conversations: row.Conversations, Suppressed: suppressed(row),
 		}
 		for _, key := range row.Posts { // In the form of rule.RoleKeyOf.
@@ -73,21 +78,6 @@ func loadPeople(ctx context.Context, queries *db.Queries, all []matched, now tim
 		}
 	}
 	return found, held(ctx, queries, all, ask.records, found.Held)
-}
-
-// loadClinics loads the time by which it is decided what is due, and the time zones of clinics.
-func loadClinics(ctx context.Context, queries *db.Queries, ids []uuid.UUID, found *rule.People) error {
-	rows, err := queries.PlanningClinics(ctx, ids)
-	if err != nil {
-		return fmt.Errorf("look up clinics: %w", err)
-	}
-	for _, row := range rows {
-		found.Due = row.DueNow
-		if zone, err := care.LoadZone(row.TimeZone); err == nil {
-			found.Zones[row.ID] = zone
-		}
-	}
-	return nil
 }
 
 // add adds the recipients in the rules that match an event, and the data that decides whether they

@@ -32,7 +32,7 @@ func TestDryRun_DecidesAboutAMadeUpEventWithoutWriting(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
-	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'push', false)`, patient)
+	b.exec(`INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'clinical', 'push', 'off')`, patient)
 	source := "rules:\n  - {name: one, on: ehr.*.created, when: data.released, recipients: [user: data.userId, role: [doctor]], channels: [email, push]}\n"
 	data := map[string]any{"userId": patient.String(), "clinicId": b.clinic.String(), "doctorId": doctor.String(), "released": true}
 	require.Equal(t, []string{

@@ -46,7 +46,7 @@ func TestPlanner_KeepsNotificationsOutOfTheInboxOfPeopleWhoDoNotWantThem(t *test
 	b := inApp(t)
 	b.publishInApp("rules:\n" + aRule("one", "ehr.*.created", "    channels: [email, inapp]\n") + aRule("two", "ehr.*.updated", "    channels: [inapp]\n    priority: critical\n"))
 	patient, doctor := b.user("pat"), b.user("doc")
-	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'inapp', false)`, patient)
+	b.exec(`INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'clinical', 'inapp', 'off')`, patient)
 	archived := `SELECT (archived_at IS NOT NULL)::text FROM notifications WHERE event_id = $1 AND recipient_id = $2`
 
 	e := b.record("ehr.lab_report.created", patient, doctor)

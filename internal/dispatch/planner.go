@@ -157,7 +157,7 @@ type notification struct {
 	rule       string    // The name of the rule, where match is nil.
 	// waited are the deliveries of a notification that is decided again.
 	waited []db.DeliveryWaitingRow
-	cutOff     string    // Why it never comes, for one that was to come later.
+	cutOff string // Why it never comes, for one that was to come later.
 }
 
 // delivery is the message on one channel. It is queued unless suppressed, cancelled or held.

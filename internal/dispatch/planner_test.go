@@ -88,7 +88,7 @@ func TestPlanner_PlansWhatARuleTestSays(t *testing.T) {
 	people[2].NoDevice = true
 	b.exec(`UPDATE users SET email_verified = false WHERE id = $1`, people[3].ID)
 	people[3].EmailUnverified = true
-	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'push', false)`, people[0].ID)
+	b.exec(`INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'clinical', 'push', 'off')`, people[0].ID)
 	people[0].Off = []string{"clinical/push"}
 
 	e := b.record("ehr.lab_report.created", people[0].ID, people[1].ID)

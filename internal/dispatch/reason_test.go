@@ -49,7 +49,7 @@ func TestPlanner_GivesEachReasonForNotTelling(t *testing.T) {
 		{
 			"the preference is off", toPatient("ehr.*.created", "    channels: [email, push]\n"),
 			func(id uuid.UUID) {
-				b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'email', false), ($1, 'billing', 'push', false)`, id)
+				b.exec(`INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'clinical', 'email', 'off'), ($1, 'billing', 'push', 'off')`, id)
 			},
 			[]string{"pat5 email suppressed normal: preference_off", "pat5 push queued normal: rule one"},
 			nil,
@@ -57,7 +57,7 @@ func TestPlanner_GivesEachReasonForNotTelling(t *testing.T) {
 		{
 			"critical is not silenced", toPatient("ehr.*.created", emailOnly+"    priority: critical\n"),
 			func(id uuid.UUID) {
-				b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'email', false)`, id)
+				b.exec(`INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'clinical', 'email', 'off')`, id)
 			},
 			[]string{"pat6 email queued critical: rule one"},
 			nil,
@@ -65,7 +65,7 @@ func TestPlanner_GivesEachReasonForNotTelling(t *testing.T) {
 		{
 			"the rule's own category counts", toPatient("ehr.*.created", emailOnly+"    category: billing\n"),
 			func(id uuid.UUID) {
-				b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'billing', 'email', false)`, id)
+				b.exec(`INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'billing', 'email', 'off')`, id)
 			},
 			[]string{"pat7 email suppressed normal: preference_off"},
 			nil,

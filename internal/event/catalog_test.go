@@ -99,7 +99,7 @@ func TestCatalog_DeclaresEachTypeOnceAndCompletely(t *testing.T) {
 func TestCatalog_HidesTypesFromRulesThatCouldLoop(t *testing.T) {
 	t.Parallel()
 	for _, d := range Catalog {
-		own := Pattern("notification.**").Match(d.Type) || Pattern("rules.**").Match(d.Type) || Pattern("templates.**").Match(d.Type) || d.Type == "record.read" || d.Type == "user.searched" || d.Type == "account.listed" || d.Type == "access.denied" || d.Type == "receipt.refused" || d.Type == "ledger.redriven" || d.Type == "session.closed" || d.Type == "user.signed_in" || d.Type == "user.sign_in_refused" || d.Type == "audit.read" || Pattern("service_account.*").Match(d.Type) || Pattern("clinic.*").Match(d.Type) || Pattern("visit_type.*").Match(d.Type) || d.Type == "invitation.created" || d.Type == "inbox.updated" || d.Type == "user.preference_changed"
+		own := Pattern("notification.**").Match(d.Type) || Pattern("rules.**").Match(d.Type) || Pattern("templates.**").Match(d.Type) || d.Type == "record.read" || d.Type == "user.searched" || d.Type == "account.listed" || d.Type == "access.denied" || d.Type == "receipt.refused" || d.Type == "ledger.redriven" || d.Type == "session.closed" || d.Type == "user.signed_in" || d.Type == "user.sign_in_refused" || d.Type == "audit.read" || Pattern("service_account.*").Match(d.Type) || Pattern("clinic.*").Match(d.Type) || Pattern("installation.*").Match(d.Type) || Pattern("visit_type.*").Match(d.Type) || d.Type == "invitation.created" || d.Type == "inbox.updated" || d.Type == "user.preference_changed"
 		require.Equal(t, !own, d.RuleVisible, d.Type)
 		if d.RuleVisible {
 			require.Contains(t, d.Required(), "userId", "%s: a rule set in force names the person of whatever there is", d.Type)
@@ -118,7 +118,7 @@ func TestCatalog_EveryTypeOfARuleHasAnActionThatReadsItsSubject(t *testing.T) {
 
 func TestCatalog_PayloadsHoldIdsTypesCodesAndTimesOnly(t *testing.T) {
 	t.Parallel()
-	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|fromStatus|override|kind|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|released|critical|held|action|urgency|follower|position|filters|count|method|subject|unread|unseen|category|enabled|source)$`)
+	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|fromStatus|override|kind|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|released|critical|held|action|urgency|follower|position|filters|count|method|subject|unread|unseen|category|enabled|source|from|to|settings|essential|quietHours)$`)
 	var walk func(typ reflect.Type)
 	walk = func(typ reflect.Type) {
 		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {

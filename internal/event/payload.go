@@ -192,12 +192,27 @@ type Inbox struct {
 	Unseen int64     `json:"unseen" doc:"The number of these that the person has not seen." example:"1"`
 }
 
-// Preference is the data of user.preference_changed.
+// Preference is the data of user.preference_changed: one setting of a category on a channel, or with
+// Changed a detail that decides when messages are sent. Category and Channel are then empty.
 type Preference struct {
-	UserID   uuid.UUID `json:"userId" doc:"The person."`
-	Category string    `json:"category" doc:"The category of events." example:"billing"`
-	Channel  string    `json:"channel" doc:"The channel's name." example:"email"`
-	Enabled  bool      `json:"enabled" doc:"Whether the person wants these messages." example:"false"`
+	UserID   uuid.UUID  `json:"userId" doc:"The person."`
+	Category string     `json:"category" doc:"The category of events; empty in an event with changed." example:"billing"`
+	Channel  string     `json:"channel" doc:"The channel's name; empty in an event with changed." example:"email"`
+	Enabled  bool       `json:"enabled" doc:"Whether the person wants these messages; true in an event with changed." example:"false"`
+	ClinicID *uuid.UUID `json:"clinicId,omitempty" doc:"The clinic for whose events the setting is; left out for all clinics."`
+	From     string     `json:"from,omitempty" doc:"The old value: on, off, digest, or default if the person had none; of quietHours the windows, of digestHour the hour, of timeZone the zone. Left out for the locale, and in events of earlier releases." example:"default"`
+	To       string     `json:"to,omitempty" doc:"The new value, as in from." example:"off"`
+	Changed  []string   `json:"changed,omitempty" doc:"The changed detail, if it is not a setting: quietHours, digestHour, timeZone or locale." example:"quietHours"`
+}
+
+// NotificationDefaults is the data of clinic.notification_defaults_changed and
+// installation.notification_defaults_changed: the defaults that are in force from this event on.
+type NotificationDefaults struct {
+	ClinicID   *uuid.UUID `json:"clinicId,omitempty" doc:"The clinic; left out for the installation."`
+	Version    int64      `json:"version" doc:"The number of changes to these defaults." example:"1"`
+	Settings   []string   `json:"settings,omitempty" doc:"The settings: category/channel=setting." example:"billing/email=digest"`
+	Essential  []string   `json:"essential,omitempty" doc:"The categories that nobody can switch off." example:"appointment"`
+	QuietHours string     `json:"quietHours" doc:"The quiet hours: windows, none, or default if none were set." example:"mon-sun 22:00-07:00"`
 }
 
 // AddressSuppression is the data of user.address_suppressed and user.address_suppression_lifted. The
@@ -255,31 +270,32 @@ type Redriven struct {
 	OutboxID int64     `json:"outboxId,omitempty" doc:"The id of the outbox row that the ledger rejected."`
 }
 
-func (Record) readAction() care.Action             { return care.RecordRead }
-func (User) readAction() care.Action               { return care.UserRead }
-func (Merge) readAction() care.Action              { return care.UserRead }
-func (SignIn) readAction() care.Action             { return care.UserRead }
-func (Clinic) readAction() care.Action             { return noSubject }
-func (AccountsListed) readAction() care.Action     { return noSubject }
-func (Membership) readAction() care.Action         { return care.UserRead }
-func (CareTeam) readAction() care.Action           { return care.CareTeamRead }
-func (Invitation) readAction() care.Action         { return noSubject }
-func (InvitationOf) readAction() care.Action       { return care.UserRead }
-func (Verification) readAction() care.Action       { return care.SelfManage }
-func (Contact) readAction() care.Action            { return care.UserRead }
-func (Device) readAction() care.Action             { return care.SelfManage }
-func (Appointment) readAction() care.Action        { return care.AppointmentRead }
-func (DoctorHours) readAction() care.Action        { return care.AvailabilityRead }
-func (CriticalLimits) readAction() care.Action     { return noSubject }
-func (Billing) readAction() care.Action            { return care.InvoiceRead }
-func (Notification) readAction() care.Action       { return noSubject }
-func (AddressSuppression) readAction() care.Action { return care.UserRead }
-func (Delivery) readAction() care.Action           { return noSubject }
-func (Inbox) readAction() care.Action              { return noSubject }
-func (Preference) readAction() care.Action         { return noSubject }
-func (ServiceAccount) readAction() care.Action     { return noSubject }
-func (ClinicSettings) readAction() care.Action     { return noSubject }
-func (RulesPublished) readAction() care.Action     { return noSubject }
-func (TemplatesPublished) readAction() care.Action { return noSubject }
-func (ClinicBrand) readAction() care.Action        { return noSubject }
-func (Redriven) readAction() care.Action           { return noSubject }
+func (Record) readAction() care.Action               { return care.RecordRead }
+func (User) readAction() care.Action                 { return care.UserRead }
+func (Merge) readAction() care.Action                { return care.UserRead }
+func (SignIn) readAction() care.Action               { return care.UserRead }
+func (Clinic) readAction() care.Action               { return noSubject }
+func (AccountsListed) readAction() care.Action       { return noSubject }
+func (Membership) readAction() care.Action           { return care.UserRead }
+func (CareTeam) readAction() care.Action             { return care.CareTeamRead }
+func (Invitation) readAction() care.Action           { return noSubject }
+func (InvitationOf) readAction() care.Action         { return care.UserRead }
+func (Verification) readAction() care.Action         { return care.SelfManage }
+func (Contact) readAction() care.Action              { return care.UserRead }
+func (Device) readAction() care.Action               { return care.SelfManage }
+func (Appointment) readAction() care.Action          { return care.AppointmentRead }
+func (DoctorHours) readAction() care.Action          { return care.AvailabilityRead }
+func (CriticalLimits) readAction() care.Action       { return noSubject }
+func (Billing) readAction() care.Action              { return care.InvoiceRead }
+func (Notification) readAction() care.Action         { return noSubject }
+func (AddressSuppression) readAction() care.Action   { return care.UserRead }
+func (Delivery) readAction() care.Action             { return noSubject }
+func (Inbox) readAction() care.Action                { return noSubject }
+func (Preference) readAction() care.Action           { return noSubject }
+func (NotificationDefaults) readAction() care.Action { return noSubject }
+func (ServiceAccount) readAction() care.Action       { return noSubject }
+func (ClinicSettings) readAction() care.Action       { return noSubject }
+func (RulesPublished) readAction() care.Action       { return noSubject }
+func (TemplatesPublished) readAction() care.Action   { return noSubject }
+func (ClinicBrand) readAction() care.Action          { return noSubject }
+func (Redriven) readAction() care.Action             { return noSubject }

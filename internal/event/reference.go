@@ -137,6 +137,8 @@ func exampleSubject(typ string) string {
 			kind = "critical_limits"
 		case "brand_changed":
 			kind = "clinic_brand"
+		case "notification_defaults_changed":
+			kind = "notification_defaults"
 		}
 	case "rules", "templates":
 		return kind + "/live"

@@ -55,7 +55,7 @@ func TestWorker_FallsBackToNoChannelThatThePersonSwitchedOffUnlessItIsCritical(t
 	phone.Answer(func(notify.Message) (notify.Receipt, error) {
 		return notify.Receipt{}, notify.Permanent("INVALID_ARGUMENT")
 	})
-	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) SELECT id, 'clinical', 'email', false FROM users`)
+	b.exec(`INSERT INTO preferences (user_id, category, channel, setting) SELECT id, 'clinical', 'email', 'off' FROM users`)
 	normal := b.plan(plan{fallback: []string{notify.Email}})
 	b.start()
 	b.enqueue(normal)

@@ -38,7 +38,7 @@ var fill = []string{
 	`INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at)
 		SELECT numbered('7', i), numbered('a', i + m), now(), now() FROM generate_series(1, 20000) AS i CROSS JOIN generate_series(0, 3) AS m`,
 	`INSERT INTO devices (id, user_id, platform, token) SELECT numbered('d', i), numbered('a', i), 'android', 'token' || i FROM generate_series(1, 50000) AS i`,
-	`INSERT INTO preferences (user_id, category, channel, enabled) SELECT numbered('a', i), 'clinical', 'email', false FROM generate_series(1, 50000, 7) AS i`,
+	`INSERT INTO preferences (user_id, category, channel, setting) SELECT numbered('a', i), 'clinical', 'email', 'off' FROM generate_series(1, 50000, 7) AS i`,
 	// One subject has 10,000 events and as many effects; every third of the other events is an
 	// effect of the previous one.
 	`INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, person_id, actor_id, actor_role, cause_id, imported, recorded_at, leaf_hash)
@@ -286,6 +286,14 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 		}},
 		{"what waits below a cut-off", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.CutoffCancelWaiting(ctx, db.CutoffCancelWaitingParams{Subjects: []string{"user/7"}, CauseEventIds: []uuid.UUID{uuid.New()}})
+			return err
+		}},
+		{"planning defaults", base.Worker, care.Actor{}, 3000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.PlanningDefaults(ctx, []uuid.UUID{numbered('c', 3), numbered('c', 4)})
+			return err
+		}},
+		{"preferences of a person", base.App, person, 20, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.PreferenceList(ctx, person.UserID)
 			return err
 		}},
 		{"holds of records", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {

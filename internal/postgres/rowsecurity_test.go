@@ -62,7 +62,8 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, p, id, d)
 	w.exec(t, `INSERT INTO event_clients (position, recorded_at, address, agent) SELECT count(*) + 1, now(), '203.0.113.7', 'browser' FROM event_clients`)
 	w.exec(t, `INSERT INTO devices (id, user_id, platform, token) VALUES (gen_random_uuid(), $1::uuid, 'ios', ($1::uuid)::text)`, p)
-	w.exec(t, `INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'chat', 'push', false)`, p)
+	w.exec(t, `INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'chat', 'push', 'off')`, p)
+	w.exec(t, `INSERT INTO person_times (user_id, quiet_hours) VALUES ($1, '[]')`, p)
 	w.exec(t, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by)
 		VALUES ($1, 'lab_report', 2, 'final', $1, $2, $3, 's', 'c', now(), '{}', now(), '', now(), '')`, p, id, d)
 	w.exec(t, `INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by)
@@ -162,9 +163,9 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 	}
 	accounts := map[string]int{
 		"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1, "critical_limit_sets": 1, "critical_limits": 1,
-		"deaths": 1, "person_words": 4, "appointment_departures": 1, "appointment_reversals": 1,
+		"deaths": 1, "person_words": 4, "appointment_departures": 1, "appointment_reversals": 1, "preferences": 1, "person_times": 1,
 	}
-	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
+	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "person_times": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
 		all := maps.Clone(more)
 		for _, m := range others {
@@ -278,6 +279,15 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 	require.Error(t, err, "nobody writes into another's conversation")
 	_, err = write(w.patient, "UPDATE users SET given_name = 'X'")
 	require.Error(t, err, "a patient sees their doctor and changes nothing of them")
+	for _, actor := range []care.Actor{w.doctor, w.admin, w.otherPatient} {
+		for _, sql := range []string{"UPDATE preferences SET setting = 'on' WHERE user_id = $1", "DELETE FROM preferences WHERE user_id = $1", "UPDATE person_times SET digest_hour = 9 WHERE user_id = $1"} {
+			n, err = write(actor, sql, w.patient.UserID)
+			require.NoError(t, err)
+			require.Zero(t, n, "people's own are nobody else's to change: %s", sql)
+		}
+		_, err = write(actor, "INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'chat', 'email', 'off')", w.patient.UserID)
+		require.ErrorContains(t, err, "row-level security")
+	}
 	n, err = write(w.patient, "UPDATE doctor_hours SET version = 2")
 	require.NoError(t, err)
 	require.Zero(t, n, "a patient sees when doctors are there and sets nothing")
@@ -292,6 +302,39 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 	require.Error(t, err, "platform roles are not a clinic's to give")
 }
 
+func TestRowSecurity_ShowsAClinicNoSettingForAnother(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	w.exec(t, `INSERT INTO preferences (user_id, clinic_id, category, channel, setting) VALUES ($1, $2, 'chat', 'push', 'on'), ($1, $3, 'chat', 'push', 'digest')`,
+		w.patient.UserID, w.here, w.there)
+	require.Equal(t, 2, w.seen(t, w.admin)["preferences"], "those for all clinics and for theirs")
+	require.Equal(t, 1, w.seen(t, w.otherDoctor)["preferences"], "those of their own patient")
+	require.Equal(t, 3, w.seen(t, w.patient)["preferences"])
+}
+
+func TestNotificationsDueAgain_IsAboutThePersonsWaitingOnesOnly(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	w.exec(t, `UPDATE notifications SET due_at = '2100-01-01'`)
+	w.exec(t, `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, due_at)
+		SELECT gen_random_uuid(), 10 + i, gen_random_uuid(), 'user.updated', 'user/x', $1, $2, 'account', 'normal', 'r', 1, 't', CASE WHEN i > 0 THEN timestamptz '2100-01-01' END
+		FROM generate_series(0, 1200) AS i`, w.patient.UserID, w.here)
+	again := func(actor care.Actor, person care.Actor) (n int) {
+		require.NoError(t, postgres.InTxAs(t.Context(), w.db.App, actor, func(tx pgx.Tx) error {
+			return tx.QueryRow(t.Context(), "SELECT notifications_due_again($1)", person.UserID).Scan(&n)
+		}))
+		return n
+	}
+	require.Zero(t, again(w.otherDoctor, w.patient), "not of their clinic")
+	require.Zero(t, again(care.Actor{}, w.patient), "without a scope")
+	require.Equal(t, 1, again(w.doctor, w.otherPatient)+again(w.otherPatient, w.otherPatient))
+	require.Equal(t, 1000, again(w.patient, w.patient), "at most 1,000 at once")
+	var due, waiting int
+	require.NoError(t, w.db.Owner.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE due_at <= now()), count(*) FILTER (WHERE due_at > now()) FROM notifications WHERE recipient_id = $1`,
+		w.patient.UserID).Scan(&due, &waiting))
+	require.Equal(t, []int{1000, 201}, []int{due, waiting}, "one waits for nothing and stays so")
+}
+
 // unkept are the tables with a person or a clinic and without row-level security, with the reason
 // for each.
 var unkept = map[string]string{
@@ -303,6 +346,8 @@ var unkept = map[string]string{
 	"delivery_counts": "how many messages, not whose",
 	"clinic_settings": "how a clinic works; nothing about a person",
 	"clinic_brands":   "how a clinic's messages look; nothing about a person",
+
+	"notification_defaults": "what a clinic's people are told by default; nothing about a person",
 }
 
 func TestRowSecurity_CoversEveryTableWithAPersonOrAClinic(t *testing.T) {

@@ -81,21 +81,13 @@ func DailyKey(category event.Category) string { return "daily:" + string(categor
 
 // dailyDigest returns the person's daily digest of a category, which is sent at their hour.
 func (r *resolver) dailyDigest(m *Match, person *Person) *DigestRef {
-	zone := r.zone(person)
+	zone := r.people.zoneOf(person, r.event.ClinicID)
 	now := r.people.Due.In(zone)
 	at := time.Date(now.Year(), now.Month(), now.Day(), person.DigestHour, 0, 0, 0, zone)
 	if !at.After(now) {
 		at = time.Date(now.Year(), now.Month(), now.Day()+1, person.DigestHour, 0, 0, 0, zone)
 	}
 	return &DigestRef{Key: DailyKey(m.Category), DueAt: at, Max: maxDigestMax}
-}
-
-// zone returns the person's time zone, or else the clinic's.
-func (r *resolver) zone(person *Person) *time.Location {
-	if person != nil && person.Zone != nil {
-		return person.Zone
-	}
-	return r.people.clinicZone(r.event.ClinicID)
 }
 
 // addressed reports whether a channel reaches a person outside of the app: one that has a digest,

@@ -27,11 +27,13 @@ type Person struct {
 	// Suppressed are the reasons why addresses of the person get no more messages: hard_bounce,
 	// complaint or opted_out, by the kind of address.
 	Suppressed map[care.AddressKind]string
-	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
-	Off []string
-	// Zone is the person's time zone; nil means the clinic's.
-	Zone *time.Location
-	// DigestHour is the hour of the day, in Zone, of the person's daily digest.
+	// Settings are what the person chose for all clinics, and for those of the events.
+	Settings care.PersonSettings
+	// QuietHours are the person's own; nil if they set none.
+	QuietHours care.QuietHours
+	// TimeZone is the IANA name of the person's time zone, or empty.
+	TimeZone string
+	// DigestHour is the hour of the person's daily digest, in their time zone.
 	DigestHour int
 	// RoleKeys are the roles that the person holds now at the clinics of the events, in the form of
 	// RoleKeyOf.
@@ -107,25 +109,14 @@ type People struct {
 	// Held is the time until which a record is held from its patient, by the event's subject, for
 	// held records only.
 	Held map[string]time.Time
+	// Defaults are those of the installation, and of the clinics of the events.
+	Defaults care.DefaultsByClinic
+	// Zones are the IANA names of the time zones of the clinics of the events.
+	Zones map[uuid.UUID]string
 	// Now is the time of the plan, with which the age of the event is compared; with the zero time no
 	// event is too late.
 	Now time.Time
 	// Due is the time of the clock by which it is decided what is due. Only the sandbox of a demo
 	// moves it ahead of Now.
 	Due time.Time
-	// Zones are the time zones of the events' clinics.
-	Zones map[uuid.UUID]*time.Location
 }
-
-// quiet returns the end of the person's quiet hours, if they have them now.
-func (r *resolver) quiet(_ *Person) (time.Time, bool) { return time.Time{}, false }
-
-// Setting is what a person wants for a category on a channel.
-type Setting string
-
-// The settings.
-const (
-	On       Setting = "on"
-	Off      Setting = "off"
-	Digested Setting = "digest"
-)

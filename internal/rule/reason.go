@@ -12,6 +12,12 @@ const (
 	ReasonSuppressed = "suppressed:"
 	// ReasonPreferenceOff: the person switched the category off on the channel.
 	ReasonPreferenceOff = "preference_off"
+	// ReasonClinicDefaultOff: the category is off on the channel at the clinic, and the person chose
+	// nothing else.
+	ReasonClinicDefaultOff = "clinic_default_off"
+	// ReasonInstallationDefaultOff: the category is off on the channel in this installation, and
+	// neither the person nor the clinic chose anything else.
+	ReasonInstallationDefaultOff = "installation_default_off"
 	// ReasonChannelNotConfigured: this installation has no provider for the channel.
 	ReasonChannelNotConfigured = "channel_not_configured"
 	// ReasonDuplicateOf, followed by a rule's name: that rule notifies the person on this channel.

@@ -128,7 +128,8 @@ func Reconsider(e *event.Event, w Waiting, people *People, configured care.Chann
 			return n, ""
 		}
 	}
-	n.InAppOff = r.obstacle(person, n.Match, care.ChannelInApp) == ReasonPreferenceOff
+	inbox, _ := r.preference(person, n.Match, care.ChannelInApp)
+	n.InAppOff = inbox == care.SettingOff
 	for _, m := range w.Messages {
 		r.add(n, person, m.Match, m.Channel, m.Reason)
 	}
@@ -355,9 +356,10 @@ func (r *resolver) notify(c *candidate, person *Person) {
 	slices.SortStableFunc(c.matches, func(a, b *Match) int {
 		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
 	})
+	inbox, _ := r.preference(person, c.matches[0], care.ChannelInApp)
 	t := Notification{
 		Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldUntil(c.id, person),
-		InAppOff: r.obstacle(person, c.matches[0], care.ChannelInApp) == ReasonPreferenceOff,
+		InAppOff: inbox == care.SettingOff,
 	}
 	why := cmp.Or(c.why, "rule ")
 	for _, m := range c.matches {
@@ -420,8 +422,7 @@ func (r *resolver) add(t *Notification, person *Person, m *Match, channel, reaso
 // postpone decides whether a message that is to be sent is sent on its own, and when.
 func (r *resolver) postpone(d *Message, person *Person) {
 	m := d.Match
-	setting := r.preference(person, m, d.Channel)
-	if setting == Digested {
+	if setting, _ := r.preference(person, m, d.Channel); setting == care.SettingDigest {
 		d.Digest, d.Reason = r.dailyDigest(m, person), ReasonDailyDigest
 		return
 	}
@@ -439,8 +440,8 @@ func (r *resolver) postpone(d *Message, person *Person) {
 
 // obstacle returns the reason why the person cannot be notified on the channel, or "".
 func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
-	if m.Rule.Priority != Critical && slices.Contains(person.Off, string(m.Category)+"/"+channel) {
-		return ReasonPreferenceOff
+	if off := switchedOff(r.preference(person, m, channel)); off != "" {
+		return off
 	}
 	c, ok := r.configured.Lookup(channel)
 	if !ok {
@@ -459,14 +460,6 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 		return ReasonAddressUnverified
 	}
 	return ""
-}
-
-// preference returns what the person wants for a match on a channel.
-func (r *resolver) preference(person *Person, m *Match, channel string) Setting {
-	if slices.Contains(person.Off, string(m.Category)+"/"+channel) {
-		return Off
-	}
-	return On
 }
 
 // tooLate reports whether the event is older than the rule's ttl.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 )
 
@@ -168,18 +169,13 @@ func (r *Rule) scheduled(planKey string) *Schedule {
 
 // zoneOf returns the time zone of a schedule for a person.
 func (s *Schedule) zoneOf(people *People, person *Person, clinicID *uuid.UUID) *time.Location {
-	if s.person && person != nil && person.Zone != nil {
-		return person.Zone
+	if s.person && person != nil {
+		return people.zoneOf(person, clinicID)
 	}
-	return people.clinicZone(clinicID)
+	return care.FirstZone(people.Zones[clinicOf(clinicID)])
 }
 
-// clinicZone returns the time zone of a clinic; UTC without a clinic.
-func (p *People) clinicZone(clinicID *uuid.UUID) *time.Location {
-	if clinicID != nil {
-		if zone := p.Zones[*clinicID]; zone != nil {
-			return zone
-		}
-	}
-	return time.UTC
+// zoneOf returns the person's time zone, or else the clinic's.
+func (p *People) zoneOf(person *Person, clinicID *uuid.UUID) *time.Location {
+	return care.FirstZone(person.TimeZone, p.Zones[clinicOf(clinicID)])
 }

@@ -75,14 +75,8 @@ func TestSchedule_TimesFollowTheZoneAndThePartOfTheDay(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			zone, err := time.LoadLocation(c.clinic)
-			require.NoError(t, err)
-			person := &rule.Person{Active: true, EmailVerified: true, RoleKeys: []string{string(rule.RoleKeyOf(clinic, care.Patient))}}
-			if c.person != "" {
-				person.Zone, err = time.LoadLocation(c.person)
-				require.NoError(t, err)
-			}
-			people := &rule.People{ByID: map[uuid.UUID]*rule.Person{patient: person}, Zones: map[uuid.UUID]*time.Location{clinic: zone}}
+			person := &rule.Person{TimeZone: c.person, Active: true, EmailVerified: true, RoleKeys: []string{string(rule.RoleKeyOf(clinic, care.Patient))}}
+			people := &rule.People{ByID: map[uuid.UUID]*rule.Person{patient: person}, Zones: map[uuid.UUID]string{clinic: c.clinic}}
 			src := "rules: [{name: r, on: " + c.event.Type + ", recipients: [{user: data.userId}], channels: [email], schedule: " + c.schedule + "}]"
 			all := planned(t, src, c.event, people, "Europe/Berlin")
 			require.Len(t, all, 1)

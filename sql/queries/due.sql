@@ -134,12 +134,3 @@ FROM (
 ) AS r
 WHERE n.id = r.id
     AND n.event_position = r.event_position;
-
--- name: PlanningClinics :many
--- Returns the time by which it is decided what is due, with each clinic's time zone; one row with the zero id without clinics.
-SELECT
-    due_now()::timestamptz AS due_now,
-    coalesce(c.id, '00000000-0000-0000-0000-000000000000')::uuid AS id,
-    coalesce(c.time_zone, '')::text AS time_zone
-FROM (SELECT) AS one
-LEFT JOIN clinics AS c ON c.id = ANY (@clinic_ids::uuid[]);

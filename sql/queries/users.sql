@@ -1,4 +1,4 @@
--- People, their identities at providers, and their preferences.
+-- People, and their identities at providers.
 
 -- The hot path of every request with a token: the person, whether they may sign in, and their
 -- roles; one row for each membership, or one without. The view actors costs twice as much to
@@ -356,21 +356,3 @@ SET
     withdrawal_reason = @withdrawal_reason::text
 WHERE user_id = @user_id
     AND withdrawn_at IS NULL;
-
--- name: PreferenceList :many
-SELECT
-    category,
-    channel,
-    enabled
-FROM preferences
-WHERE user_id = @user_id;
-
--- name: PreferenceSet :execrows
--- Returns 0 if the preference is the same already.
-INSERT INTO preferences (user_id, category, channel, enabled)
-VALUES (@user_id, @category, @channel, @enabled)
-ON CONFLICT ON CONSTRAINT preferences_pkey DO UPDATE
-SET
-    enabled = excluded.enabled,
-    updated_at = now()
-WHERE preferences.enabled <> excluded.enabled;

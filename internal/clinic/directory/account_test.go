@@ -115,7 +115,7 @@ func TestPreferences_AreEnabledByDefault(t *testing.T) {
 	require.NoError(t, b.dir.UpdatePreference(t.Context(), by(b.patient), off))
 	list, err = b.dir.ListPreferences(t.Context(), b.patient)
 	require.NoError(t, err)
-	require.Equal(t, off, list[0])
+	require.Equal(t, directory.Preference{Category: "clinical", Channel: "email", Setting: care.SettingOff, Source: care.SourcePerson}, list[0])
 	require.True(t, list[1].Enabled)
 	off.Enabled = true
 	require.NoError(t, b.dir.UpdatePreference(t.Context(), by(b.patient), off))

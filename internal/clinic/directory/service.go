@@ -22,7 +22,7 @@ type Service struct {
 	// channels are the channels with a provider.
 	channels []string
 	// preferable are the channels that a preference can name.
-	preferable []string
+	preferable care.Channels
 	// limitKey is the key of the hashes in verification_limits.
 	limitKey []byte
 	// imageHosts are the hosts of logos.
@@ -34,7 +34,7 @@ type Service struct {
 func New(writer *outbox.Writer, channels ...string) *Service {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // It never fails (crypto/rand).
-	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels, preferable: care.BuiltinChannels.Names(), limitKey: key}
+	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels, preferable: care.BuiltinChannels, limitKey: key}
 }
 
 // WithLimitKey returns a directory that counts requests for codes under the key. All instances on a
@@ -47,14 +47,14 @@ func (s *Service) WithLimitKey(key []byte) *Service {
 
 // WithChannels returns a directory in which preferences can name these channels, in this order. The
 // default is care.BuiltinChannels.
-func (s *Service) WithChannels(names []string) *Service {
+func (s *Service) WithChannels(channels care.Channels) *Service {
 	with := *s
-	with.preferable = names
+	with.preferable = channels
 	return &with
 }
 
-// Channels returns the channels that a preference can name.
-func (s *Service) Channels() []string { return s.preferable }
+// Channels returns the names of the channels that a preference can name.
+func (s *Service) Channels() []string { return s.preferable.Names() }
 
 // notFound reports whether the error means that there is no such row.
 func notFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

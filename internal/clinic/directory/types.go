@@ -177,14 +177,6 @@ type NewDevice struct {
 	Token    string `json:"token" minLength:"1" maxLength:"4096" doc:"The registration token that the push provider gave the device."`
 }
 
-// Preference reports whether a person wants notifications of a category on a channel. The default
-// is true.
-type Preference struct {
-	Category string `json:"category" enum:"clinical,appointment,billing,account,chat,system"`
-	Channel  string `json:"channel"` // One of Service.Channels; the OpenAPI document lists them.
-	Enabled  bool   `json:"enabled"`
-}
-
 // MembershipInput is a role to grant or revoke. ClinicID is nil for a platform role, which only
 // carewire's own seed and command line grant.
 type MembershipInput struct {

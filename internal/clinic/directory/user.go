@@ -305,7 +305,11 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 	if len(seen) > 0 {
 		clinicID = seen[0].ClinicID
 	}
-	events := []event.Event{userEvent(cmd, typ, row, clinicID, changed)}
+	chosen, err := zoneAndLocaleEvents(ctx, q, cmd, old, row, changed)
+	if err != nil {
+		return old, err
+	}
+	events := append([]event.Event{userEvent(cmd, typ, row, clinicID, changed)}, chosen...)
 	return row, outbox.Append(ctx, tx, append(events, ended...)...)
 }
 

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/text/language"
 
 	"carewire/internal/care"
-	"carewire/internal/event"
 )
 
 var (
@@ -100,18 +99,6 @@ func (d NewDevice) Validate() error {
 }
 
 // Validate returns an error with every invalid field, or nil.
-func (p Preference) Validate(channels []string) error {
-	var errs care.FieldErrors
-	if !slices.Contains(categories, event.Category(p.Category)) {
-		errs.Add("category", "must be one of %s", join(categories))
-	}
-	if !slices.Contains(channels, p.Channel) {
-		errs.Add("channel", "must be one of %s", join(channels))
-	}
-	return errs.Err()
-}
-
-// Validate returns an error with every invalid field, or nil.
 func (in ClinicInput) Validate() error {
 	var errs care.FieldErrors
 	errs.Line("name", in.Name, 1, 200)
@@ -152,10 +139,14 @@ func person(errs *care.FieldErrors, email, given, family string, phoneNumber, wh
 	errs.Line("familyName", family, 1, 200)
 	phone(errs, "phone", phoneNumber)
 	phone(errs, "whatsApp", whatsApp)
+	languageTag(errs, locale)
+	timeZone(errs, zone)
+}
+
+func languageTag(errs *care.FieldErrors, locale string) {
 	if _, err := language.Parse(locale); err != nil || len(locale) > 35 {
 		errs.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
 	}
-	timeZone(errs, zone)
 }
 
 // earliestBirth is before the birth of any patient of a clinic.

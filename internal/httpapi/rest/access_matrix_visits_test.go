@@ -408,6 +408,22 @@ func (w *walk) visitClinics(all map[string]func() visit) {
 	all["set-clinic-settings"] = func() visit {
 		return visit{path: path + "/settings", body: map[string]any{"criticalHoldMinutes": 0, "appointmentMaxMinutes": 60}, on: clinic}
 	}
+	all["get-clinic-notification-defaults"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/notification-defaults", nil) }
+	cleared := func(path string, on thing) func() visit {
+		return func() visit {
+			return visit{body: map[string]any{"essential": []string{"clinical"}}, on: on, each: func() string {
+				_, err := w.db.Owner.Exec(w.t.Context(), `DELETE FROM notification_defaults`)
+				require.NoError(w.t, err)
+				return path
+			}}
+		}
+	}
+	all["set-clinic-notification-defaults"] = cleared(path+"/notification-defaults", clinic)
+	all["get-notification-defaults"] = func() visit { return visit{path: "/api/notification-defaults"} }
+	all["set-notification-defaults"] = cleared("/api/notification-defaults", thing{})
+	all["get-user-preferences"] = func() visit {
+		return visitTo(w.theirs(w.ids[patient].String(), care.UserRead), "/api/users/{id}/preferences", nil)
+	}
 	all["get-clinic-brand"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/brand", nil) }
 	all["set-clinic-brand"] = func() visit {
 		return visit{body: map[string]any{"displayName": "Your care team", "logoUrl": "", "color": "#0b5c6b", "replyTo": ""}, on: clinic, each: func() string {
@@ -511,7 +527,7 @@ func (w *walk) visitOwn(all map[string]func() visit) {
 	}
 	all["GET /preferences"] = own("/preferences", nil)
 	all["POST /preferences"] = func() visit {
-		v := own("/preferences", "on=clinical%2Femail")()
+		v := own("/preferences", "clinical%2Femail=on")()
 		v.headers = []string{"Content-Type", "application/x-www-form-urlencoded"}
 		return v
 	}

@@ -165,7 +165,7 @@ func TestLink_ChangedUnknownOrExpiredIsAPage(t *testing.T) {
 
 func (b *bundle) emailsOff(category string) (n int) {
 	b.t.Helper()
-	require.NoError(b.t, b.db.Owner.QueryRow(b.t.Context(), `SELECT count(*) FROM preferences WHERE user_id = $1 AND category = $2 AND channel = 'email' AND NOT enabled`,
+	require.NoError(b.t, b.db.Owner.QueryRow(b.t.Context(), `SELECT count(*) FROM preferences WHERE user_id = $1 AND category = $2 AND channel = 'email' AND setting = 'off'`,
 		b.ids[patient], category).Scan(&n))
 	return n
 }
@@ -203,12 +203,43 @@ func TestUnsubscribe_ByPOSTWithoutCookiesOnceAndByGETNever(t *testing.T) {
 	require.Equal(t, http.StatusGone, b.do("", http.MethodPost, to, nil).Code)
 }
 
-func TestPreferencesPage_SavesWhatIsChecked(t *testing.T) {
+func TestUnsubscribe_EndsTheEmailsOfEveryClinicWhereTheyAreNotEssential(t *testing.T) {
+	t.Parallel()
+	b, signer, _ := linked(t, "")
+	const category = "billing"
+	b.setPreferences(items(with(item(category, "email", "on"), "clinicId", b.clinicID), with(item(category, "push", "on"), "clinicId", b.clinicID)))
+	to := strings.TrimPrefix(signer.Unsubscribe(b.ids[patient], category), "http://carewire.test")
+	require.Equal(t, http.StatusOK, b.do("", http.MethodPost, to, nil).Code)
+	require.Equal(t, 2, b.emailsOff(category))
+	require.Contains(t, b.preferences()["items"], any(with(preference(category, "push", "on", "person_clinic", false), "clinicId", b.clinicID.String())))
+
+	essential := map[string]any{"essential": []any{category}}
+	require.Equal(t, http.StatusOK, b.do(admin, http.MethodPut, "/api/clinics/"+b.clinicID.String()+"/notification-defaults", essential).Code)
+	w := b.do("", http.MethodPost, to, nil)
+	require.Equal(t, http.StatusConflict, w.Code)
+	require.Contains(t, w.Body.String(), "cannot be switched off")
+}
+
+func TestPreferencesPage_SavesWhatIsChosen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Contains(t, b.do(patient, http.MethodGet, "/preferences", nil).Body.String(), `value="billing/email"`)
-	w := b.do(patient, http.MethodPost, "/preferences", "on=clinical%2Femail", "Content-Type", "application/x-www-form-urlencoded")
+	require.Contains(t, b.do(patient, http.MethodGet, "/preferences", nil).Body.String(), `<select name="billing/email" aria-label="Email: invoices and payments"><option value="on" selected>`)
+	const form = "application/x-www-form-urlencoded"
+	w := b.do(patient, http.MethodPost, "/preferences", "clinical%2Femail=on&billing%2Femail=off&chat%2Fpush=digest", "Content-Type", form)
 	require.Equal(t, http.StatusSeeOther, w.Code, "%s", w.Body)
 	require.Zero(t, b.emailsOff("clinical"))
 	require.Equal(t, 1, b.emailsOff("billing"))
+	require.Contains(t, b.preferences()["items"], any(preference("chat", "push", "digest", "person", false)))
+	require.Contains(t, b.preferences()["items"], any(preference("clinical", "email", "on", "built_in", false)), "what did not change is not stored")
+
+	b.setPreferences(items(with(item("chat", "email", "off"), "clinicId", b.clinicID)))
+	essential := map[string]any{"essential": []any{"clinical"}}
+	require.Equal(t, http.StatusOK, b.do(admin, http.MethodPut, "/api/clinics/"+b.clinicID.String()+"/notification-defaults", essential).Code)
+	page := b.do(patient, http.MethodGet, "/preferences", nil).Body.String()
+	require.Contains(t, page, `your health record (cannot be switched off)`)
+	require.Contains(t, page, `<select name="clinical/email" aria-label="Email: your health record"><option value="on" selected>On</option><option value="digest">Daily digest</option></select>`)
+	require.Contains(t, page, `<td data-label="Inbox">Always</td>`)
+	require.Contains(t, page, `name="`+b.clinicID.String()+`/chat/email"`)
+	w = b.do(patient, http.MethodPost, "/preferences", "clinical%2Femail=off", "Content-Type", form)
+	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
 }

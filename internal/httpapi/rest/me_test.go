@@ -42,18 +42,6 @@ func TestDevices_AreRegisteredListedAndRemoved(t *testing.T) {
 	require.Equal(t, []string{"platform"}, requireProblem(t, b.do(patient, http.MethodPost, "/api/me/devices", with(device, "platform", "abacus")), 422, "invalid"))
 }
 
-func TestPreferences_AreListedWholeAndSetOneByOne(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	wish := map[string]any{"category": "billing", "channel": "email", "enabled": false}
-	require.Equal(t, http.StatusOK, b.do(patient, http.MethodPut, "/api/me/preferences", wish).Code)
-	items := decode(t, b.do(patient, http.MethodGet, "/api/me/preferences", nil))["items"].([]any)
-	require.Len(t, items, 30)
-	require.Contains(t, items, any(wish))
-	require.Contains(t, items, any(map[string]any{"category": "billing", "channel": "push", "enabled": true}), "what was never set is wanted")
-	require.Equal(t, []string{"channel"}, requireProblem(t, b.do(patient, http.MethodPut, "/api/me/preferences", with(wish, "channel", "pigeon")), 422, "invalid"))
-}
-
 func TestUsers_AreRegisteredReadAndReplacedByAdministrators(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

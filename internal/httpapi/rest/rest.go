@@ -107,6 +107,7 @@ func registerPeople(api *httpapi.Server, dir *directory.Service) {
 	registerMe(api, dir)
 	registerDevices(api, dir)
 	registerPreferences(api, dir)
+	registerNotificationDefaults(api, dir)
 	registerContacts(api, dir)
 	registerUsers(api, dir)
 	registerClinics(api, dir)

@@ -125,6 +125,11 @@ func (p *pages) unsubscribe(c *echo.Context) error {
 		err = p.cfg.Directory.Unsubscribe(ctx, httpapi.CommandOf(ctx), s.UserID, s.Category, care.ChannelEmail)
 	}
 	switch {
+	case care.CodeOf(err) == care.Conflict:
+		p.observe("unsubscribe", nil)
+		return p.renderMessage(c, http.StatusConflict, message{
+			Title: "These emails cannot be switched off", Text: "Your clinic sends everybody emails about " + categoryWords[s.Category] + ". You can get them once a day.",
+		})
 	case care.CodeOf(err) == care.NotFound:
 		err = link.ErrInvalid
 		fallthrough

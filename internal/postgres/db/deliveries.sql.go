@@ -411,14 +411,7 @@ WHERE d.id = $5
         WHERE cutoff.subject = n.subject
             AND cutoff.version > n.subject_version
     )
-    AND (d.priority = 'critical' OR NOT EXISTS (
-        SELECT
-        FROM preferences AS p
-        WHERE p.user_id = d.recipient_id
-            AND p.category = n.category
-            AND p.channel = $2::text
-            AND NOT p.enabled
-    ))
+    AND (d.priority = 'critical' OR preference_setting(d.recipient_id, n.clinic_id, n.category, $2::text) <> 'off')
     AND CASE user_address_state(u, $6::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
@@ -445,8 +438,8 @@ type DeliveryFallbackRow struct {
 }
 
 // Plans the replacement of a failed delivery on another channel of the person. Returns no row if
-// there is no address, or none that the rule allows, if the person disabled the channel (which is
-// ignored for critical messages), if they already have the event on that channel, or if the message
+// there is no address, or none that the rule allows, if the channel is off for the person (which
+// is ignored for critical messages), if they already have the event on that channel, or if the message
 // is no longer true. It is a
 // possible duplicate if the original may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {

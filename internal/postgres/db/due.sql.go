@@ -375,39 +375,3 @@ func (q *Queries) NotificationTakeDue(ctx context.Context, maxRows int32) ([]Not
 	}
 	return items, nil
 }
-
-const PlanningClinics = `-- name: PlanningClinics :many
-SELECT
-    due_now()::timestamptz AS due_now,
-    coalesce(c.id, '00000000-0000-0000-0000-000000000000')::uuid AS id,
-    coalesce(c.time_zone, '')::text AS time_zone
-FROM (SELECT) AS one
-LEFT JOIN clinics AS c ON c.id = ANY ($1::uuid[])
-`
-
-type PlanningClinicsRow struct {
-	DueNow   time.Time
-	ID       uuid.UUID
-	TimeZone string
-}
-
-// Returns the time by which it is decided what is due, with each clinic's time zone; one row with the zero id without clinics.
-func (q *Queries) PlanningClinics(ctx context.Context, clinicIds []uuid.UUID) ([]PlanningClinicsRow, error) {
-	rows, err := q.db.Query(ctx, PlanningClinics, clinicIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []PlanningClinicsRow
-	for rows.Next() {
-		var i PlanningClinicsRow
-		if err := rows.Scan(&i.DueNow, &i.ID, &i.TimeZone); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}

@@ -854,6 +854,16 @@ type Notification struct {
 	AcknowledgedAt *time.Time
 }
 
+type NotificationDefault struct {
+	ClinicID   *uuid.UUID
+	Version    int64
+	Settings   []byte
+	Essential  []string
+	QuietHours []byte
+	UpdatedAt  time.Time
+	UpdatedBy  string
+}
+
 type Outbox struct {
 	ID             int64
 	EventID        uuid.UUID
@@ -896,6 +906,13 @@ type Payment struct {
 	FromCredit        bool
 }
 
+type PersonTime struct {
+	UserID     uuid.UUID
+	QuietHours []byte
+	DigestHour int16
+	UpdatedAt  time.Time
+}
+
 type PersonWord struct {
 	ClinicID uuid.UUID
 	Word     string
@@ -906,8 +923,9 @@ type Preference struct {
 	UserID    uuid.UUID
 	Category  string
 	Channel   string
-	Enabled   bool
 	UpdatedAt time.Time
+	ClinicID  *uuid.UUID
+	Setting   string
 }
 
 type Receipt struct {

@@ -530,6 +530,67 @@ func (q *Queries) PlannedRecipients(ctx context.Context, arg PlannedRecipientsPa
 	return items, nil
 }
 
+const PlanningDefaults = `-- name: PlanningDefaults :many
+SELECT
+    due_now()::timestamptz AS due_now,
+    c.id,
+    c.time_zone,
+    coalesce(d.settings, '{}')::jsonb AS settings,
+    coalesce(d.essential, '{}')::text[] AS essential,
+    coalesce(d.quiet_hours, 'null')::jsonb AS quiet_hours
+FROM clinics AS c
+LEFT JOIN notification_defaults AS d ON d.clinic_id = c.id
+WHERE c.id = ANY($1::uuid[])
+UNION ALL
+SELECT
+    due_now(),
+    '00000000-0000-0000-0000-000000000000'::uuid,
+    '',
+    coalesce(d.settings, '{}')::jsonb,
+    coalesce(d.essential, '{}')::text[],
+    coalesce(d.quiet_hours, 'null')::jsonb
+FROM (SELECT) AS one
+LEFT JOIN notification_defaults AS d ON d.clinic_id IS NULL
+`
+
+type PlanningDefaultsRow struct {
+	DueNow     time.Time
+	ID         uuid.UUID
+	TimeZone   string
+	Settings   []byte
+	Essential  []string
+	QuietHours []byte
+}
+
+// Returns the time zones of the clinics and their defaults, and with the zero id the defaults of the installation, whose row always
+// is there. quiet_hours is JSON null if none were set. due_now is the time by which it is decided what is due.
+func (q *Queries) PlanningDefaults(ctx context.Context, clinicIds []uuid.UUID) ([]PlanningDefaultsRow, error) {
+	rows, err := q.db.Query(ctx, PlanningDefaults, clinicIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PlanningDefaultsRow
+	for rows.Next() {
+		var i PlanningDefaultsRow
+		if err := rows.Scan(
+			&i.DueNow,
+			&i.ID,
+			&i.TimeZone,
+			&i.Settings,
+			&i.Essential,
+			&i.QuietHours,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const PlanningDirectory = `-- name: PlanningDirectory :many
 WITH pairs AS (
     SELECT
@@ -578,10 +639,13 @@ SELECT
     user_address_state(u, 'whatsapp', false, by_whatsapp.reason)::text AS whatsapp,
     user_address_state(u, 'devices', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id OFFSET 0))::text AS devices,
     ARRAY(
-        SELECT p.category || '/' || p.channel
+        SELECT concat_ws('/', coalesce(p.clinic_id::text, ''), p.category, p.channel, p.setting)
         FROM preferences AS p
-        WHERE p.user_id = u.id AND NOT p.enabled
-    )::text[] AS off,
+        WHERE p.user_id = u.id AND (p.clinic_id IS NULL OR p.clinic_id = ANY ($1::uuid[]))
+    )::text[] AS settings,
+    u.time_zone,
+    coalesce(person_times.quiet_hours, 'null')::jsonb AS quiet_hours,
+    coalesce(person_times.digest_hour, 8)::smallint AS digest_hour,
     ARRAY(
         SELECT m.clinic_id::text || '/' || m.role
         FROM memberships AS m
@@ -595,6 +659,7 @@ FROM persons
 JOIN users AS u ON u.id = persons.user_id
 LEFT JOIN members ON members.user_id = u.id
 LEFT JOIN talkers ON talkers.user_id = u.id
+LEFT JOIN person_times ON person_times.user_id = u.id
 LEFT JOIN address_key ON true
 LEFT JOIN suppressions AS by_email
     ON by_email.kind = 'email' AND by_email.address_hash = sha256(address_key.value || convert_to('email:' || u.email, 'UTF8'))
@@ -624,7 +689,10 @@ type PlanningDirectoryRow struct {
 	Phone         string
 	Whatsapp      string
 	Devices       string
-	Off           []string
+	Settings      []string
+	TimeZone      string
+	QuietHours    []byte
+	DigestHour    int16
 	Posts         []string
 	Teams         []string
 	Conversations []string
@@ -634,7 +702,8 @@ type PlanningDirectoryRow struct {
 // care teams with team_told, their members; the other care teams only show which recipients are on them. posts are the clinic/role
 // pairs that the person holds now at the clinics of the events, as in rule.RoleKeyOf; teams are the person's care teams among
 // these, as in rule.TeamOf; conversations are those in which the person takes part, as staff or as the patient, as in
-// rule.ConversationOf; off are the category/channel pairs that the person switched off. Each kind of address has its
+// rule.ConversationOf; settings are what the person chose at the clinics of the events and, without a clinic, for all of them:
+// clinic/category/channel/setting; quiet_hours is JSON null if the person set none. Each kind of address has its
 // user_address_state, with the suppressions joined by the hash that address_hash computes. No address is read: it is read when the message is sent.
 func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryParams) ([]PlanningDirectoryRow, error) {
 	rows, err := q.db.Query(ctx, PlanningDirectory,
@@ -662,7 +731,10 @@ func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryPa
 			&i.Phone,
 			&i.Whatsapp,
 			&i.Devices,
-			&i.Off,
+			&i.Settings,
+			&i.TimeZone,
+			&i.QuietHours,
+			&i.DigestHour,
 			&i.Posts,
 			&i.Teams,
 			&i.Conversations,

@@ -106,7 +106,7 @@ type ActorByIdentityRow struct {
 	ActorVersion int64
 }
 
-// People, their identities at providers, and their preferences.
+// People, and their identities at providers.
 // The hot path of every request with a token: the person, whether they may sign in, and their
 // roles; one row for each membership, or one without. The view actors costs twice as much to
 // compute, and its JSON has to be parsed.
@@ -496,72 +496,6 @@ func (q *Queries) PersonMerge(ctx context.Context, arg PersonMergeParams) ([]Per
 		return nil, err
 	}
 	return items, nil
-}
-
-const PreferenceList = `-- name: PreferenceList :many
-SELECT
-    category,
-    channel,
-    enabled
-FROM preferences
-WHERE user_id = $1
-`
-
-type PreferenceListRow struct {
-	Category string
-	Channel  string
-	Enabled  bool
-}
-
-func (q *Queries) PreferenceList(ctx context.Context, userID uuid.UUID) ([]PreferenceListRow, error) {
-	rows, err := q.db.Query(ctx, PreferenceList, userID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []PreferenceListRow
-	for rows.Next() {
-		var i PreferenceListRow
-		if err := rows.Scan(&i.Category, &i.Channel, &i.Enabled); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const PreferenceSet = `-- name: PreferenceSet :execrows
-INSERT INTO preferences (user_id, category, channel, enabled)
-VALUES ($1, $2, $3, $4)
-ON CONFLICT ON CONSTRAINT preferences_pkey DO UPDATE
-SET
-    enabled = excluded.enabled,
-    updated_at = now()
-WHERE preferences.enabled <> excluded.enabled
-`
-
-type PreferenceSetParams struct {
-	UserID   uuid.UUID
-	Category string
-	Channel  string
-	Enabled  bool
-}
-
-// Returns 0 if the preference is the same already.
-func (q *Queries) PreferenceSet(ctx context.Context, arg PreferenceSetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, PreferenceSet,
-		arg.UserID,
-		arg.Category,
-		arg.Channel,
-		arg.Enabled,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const RegistrationLock = `-- name: RegistrationLock :exec

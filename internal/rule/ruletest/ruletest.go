@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,7 +161,11 @@ func (p *Person) inDirectory(e *event.Event) *rule.Person {
 	person := &rule.Person{
 		Active: !p.Disabled, Deceased: p.Deceased, EmailVerified: !p.EmailUnverified, HasPhone: !p.NoPhone, PhoneVerified: !p.PhoneUnverified,
 		HasWhatsApp: !p.NoPhone, WhatsAppVerified: !p.PhoneUnverified,
-		HasDevice: !p.NoDevice, Off: p.Off,
+		HasDevice: !p.NoDevice, Settings: care.PersonSettings{}, DigestHour: care.DefaultDigestHour,
+	}
+	for _, pair := range p.Off {
+		category, channel, _ := strings.Cut(pair, "/")
+		person.Settings.Set(uuid.Nil, care.SettingKey{Category: category, Channel: channel}, care.SettingOff)
 	}
 	own := e.PersonID != nil && *e.PersonID == p.ID
 	if conversation, ok := rule.ConversationIn(e); ok && (p.TakesPart || own) {
