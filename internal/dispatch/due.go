@@ -164,7 +164,7 @@ func (w *waiting) waits() rule.Waiting {
 		}
 		reason := d.Reason
 		if reason == rule.ReasonQuietHours {
-			reason = "rule " + d.Rule
+			reason = "rule " + d.Rule + ", after quiet hours"
 		}
 		all.Messages = append(all.Messages, rule.Message{Channel: d.Channel, Match: &matches[i], Reason: reason})
 	}

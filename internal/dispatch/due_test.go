@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
+	"carewire/internal/dispatch"
 	"carewire/internal/event"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -95,4 +97,122 @@ func TestDue_IsTooLateForATimeThatHasPassed(t *testing.T) {
 	b.follow()
 	require.Equal(t, []string{"reminder/24h-before-startsAt pat -: too_late"}, b.not(e))
 	require.Len(t, b.told(e), 2)
+}
+
+// quiet gives the person quiet hours around the clock of what is due, from an hour ago for the given
+// time.
+func (b *bundle) quiet(person uuid.UUID, lasts time.Duration) {
+	b.tb.Helper()
+	now := one[time.Time](b, `SELECT due_now()`).UTC()
+	hours := fmt.Sprintf(`[{"from": "%s", "to": "%s"}]`, now.Add(-time.Hour).Format("15:04"), now.Add(lasts).Format("15:04"))
+	b.exec(`INSERT INTO person_times (user_id, quiet_hours) VALUES ($1, $2::jsonb) ON CONFLICT (user_id) DO UPDATE SET quiet_hours = excluded.quiet_hours`, person, hours)
+}
+
+func TestDue_MessagesWaitForTheEndOfQuietHours(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
+	_, err := b.publish(`rules:
+  - {name: report, on: ehr.lab_report.created, recipients: [{user: data.userId}], channels: [push, email]}
+  - {name: alarm, on: ehr.lab_report.critical, recipients: [{user: data.doctorId}], channels: [push], priority: critical}
+`)
+	require.NoError(t, err)
+	b.quiet(patient, 2*time.Hour)
+	b.quiet(doctor, 2*time.Hour)
+	report, alarm := b.record("ehr.lab_report.created", patient, doctor), b.record("ehr.lab_report.critical", patient, doctor)
+	b.commit(report, alarm)
+	b.follow()
+	require.Equal(t, []string{"pat push planned normal: quiet_hours", "pat email planned normal: quiet_hours"}, b.told(report))
+	require.Equal(t, []string{"doc push queued critical: rule alarm"}, b.told(alarm), "a critical message does not wait")
+	require.Equal(t, 2, one[int](b, `SELECT count(*)::integer FROM notifications WHERE held_until IS NULL`), "the inbox does not ring: both are in it at once")
+
+	b.advance(time.Hour)
+	require.Zero(t, b.due())
+	b.quiet(patient, 3*time.Hour) // They changed their mind meanwhile.
+	b.exec(`UPDATE notifications SET due_at = due_now() WHERE due_at IS NOT NULL`)
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat push planned normal: quiet_hours", "pat email planned normal: quiet_hours"}, b.told(report), "they wait for the new end")
+	b.advance(2*time.Hour + time.Minute)
+	require.Zero(t, b.due(), "the old end has passed")
+	b.advance(2 * time.Hour)
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat push queued normal: rule report, after quiet hours", "pat email queued normal: rule report, after quiet hours"}, b.told(report))
+	require.Len(t, b.jobs(report), 2)
+}
+
+func TestDue_SendsNothingOfWhatIsNoLongerTrue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient := b.user("pat", care.Patient)
+	_, err := b.publish(reminders)
+	require.NoError(t, err)
+	id := newID()
+	booked := b.appointment("appointment.booked", id, patient, 1, time.Now().Add(48*time.Hour))
+	b.commit(booked)
+	b.follow()
+	cancelled := b.appointment("appointment.cancelled", id, patient, 2, time.Now().Add(48*time.Hour))
+	cancelled.CutsOff = true
+	b.commit(cancelled)
+	for _, line := range b.told(booked) {
+		require.Contains(t, line, "cancelled normal: cut_off:appointment.cancelled")
+	}
+	b.advance(48 * time.Hour)
+	require.Zero(t, b.due(), "the planner has not passed the cancellation yet")
+	b.follow()
+	require.Zero(t, b.due())
+	require.Empty(t, b.jobs(booked))
+	require.Zero(t, one[int](b, `SELECT count(*)::integer FROM notifications WHERE event_id = $1 AND held_until IS NULL`, booked.ID))
+}
+
+func TestDue_ChecksTheRightsAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient := b.user("pat", care.Patient)
+	_, err := b.publish(reminders)
+	require.NoError(t, err)
+	e := b.appointment("appointment.booked", newID(), patient, 1, time.Now().Add(48*time.Hour))
+	b.commit(e)
+	b.follow()
+	b.exec(`UPDATE users SET status = 'disabled' WHERE id = $1`, patient)
+	b.advance(48 * time.Hour)
+	require.Equal(t, 2, b.due())
+	for _, line := range b.told(e) {
+		require.Contains(t, line, "suppressed normal: user_disabled")
+	}
+	require.Empty(t, b.jobs(e))
+}
+
+func TestExplainPerson_TellsWhichRulesComeNearest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
+	_, err := b.publish(`rules:
+  - {name: to-patient, on: ehr.lab_report.created, recipients: [{user: data.userId}], channels: [push]}
+  - {name: never, on: ehr.lab_report.created, when: "!data.released", recipients: [{role: [doctor, nurse]}], channels: [push]}
+  - {name: not-me, on: ehr.lab_report.created, recipients: [{user: data.doctorId, unless: "true"}], channels: [push]}
+  - {name: other, on: user.updated, recipients: [{user: data.userId}], channels: [push]}
+`)
+	require.NoError(t, err)
+	e := b.record("ehr.lab_report.created", patient, doctor)
+	b.commit(e)
+	b.follow()
+	operator := care.Actor{UserID: newID(), Memberships: []care.Membership{{Role: care.Operator}}}
+	explain := func(person uuid.UUID) (x dispatch.Explanation) {
+		require.NoError(t, postgres.InTxAs(t.Context(), b.App, operator, func(tx pgx.Tx) (err error) {
+			x, err = dispatch.ExplainPerson(t.Context(), tx, e.ID, person, known.Known)
+			return err
+		}))
+		return x
+	}
+	x := explain(newID())
+	require.False(t, x.Person.Named)
+	require.Equal(t, []dispatch.NearestRule{
+		{Rule: "to-patient", Reason: "other_recipients", Recipients: []string{"user data.userId"}},
+		{Rule: "never", Reason: "condition_false", Recipients: []string{"role doctor nurse"}},
+		{Rule: "not-me", Reason: "other_recipients", Recipients: []string{"user data.doctorId"}},
+	}, x.Person.Nearest)
+	x = explain(patient)
+	require.True(t, x.Person.Named)
+	require.Len(t, x.Rules, 1)
+	require.Equal(t, "queued", x.Rules[0].Decisions[0].State)
 }

@@ -48,6 +48,8 @@ type Explanation struct {
 	// TemplateVersion is 0 for the binary's own set.
 	TemplateVersion int32           `json:"templateVersion" doc:"The template set in force at the event; 0 for the one in the binary."`
 	Rules           []ExplainedRule `json:"rules" doc:"The rules that matched."`
+	// Person is nil unless the explanation is about one person.
+	Person *PersonExplanation `json:"person,omitempty" doc:"With the parameter person: why that person was or was not notified."`
 }
 
 // ExplainedRule is a rule that matched, with its decisions.

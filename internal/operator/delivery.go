@@ -17,6 +17,9 @@ type DeliveryStatus = notify.DeliveryStatus
 // Explanation is the list of rules that matched an event, with their decisions.
 type Explanation = dispatch.Explanation
 
+// PersonExplanation explains one person's notifications of an event.
+type PersonExplanation = dispatch.PersonExplanation
+
 // DeliveryFilter selects deliveries; an empty field selects all.
 type DeliveryFilter = notify.DeliveryFilter
 
@@ -47,6 +50,19 @@ func (o *Operator) RedriveDelivery(ctx context.Context, cmd care.Command, id uui
 func (o *Operator) ExplainPosition(ctx context.Context, position int64) (x Explanation, err error) {
 	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
 		x, err = dispatch.ExplainPosition(ctx, tx, position)
+		return err
+	})
+	return x, err
+}
+
+// ExplainPerson is ExplainEvent for one person, and tells which rules come nearest if none names them.
+func (o *Operator) ExplainPerson(ctx context.Context, eventID, personID uuid.UUID) (x Explanation, err error) {
+	known, err := o.known.get(ctx)
+	if err != nil {
+		return x, err
+	}
+	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
+		x, err = dispatch.ExplainPerson(ctx, tx, eventID, personID, known.Known)
 		return err
 	})
 	return x, err

@@ -75,3 +75,15 @@ SELECT
 FROM decisions AS x
 WHERE x.event_position = @position
 ORDER BY 1, 3, 4;
+
+-- name: PreferenceChanges :many
+-- Returns the events that changed a person's preferences, up to a position, newest first.
+SELECT
+    e.position,
+    e.data
+FROM events AS e
+WHERE e.person_id = @person_id::uuid
+    AND e.position <= @position
+    AND e.type = 'user.preference_changed'
+ORDER BY e.position DESC
+LIMIT @max_rows;

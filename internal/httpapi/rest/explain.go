@@ -13,9 +13,10 @@ import (
 	"carewire/internal/outbox"
 )
 
-func registerExplain(api *httpapi.Server, writer *outbox.Writer) {
+func registerExplain(api *httpapi.Server, writer *outbox.Writer, known dispatch.Known) {
 	type input struct {
-		Event uuid.UUID `query:"event" required:"true" format:"uuid" doc:"The event's id."`
+		Event  uuid.UUID `query:"event" required:"true" format:"uuid" doc:"The event's id."`
+		Person uuid.UUID `query:"person" format:"uuid" doc:"Only this person, with the preferences that were in force. If no rule names the person: the rules that come nearest."`
 	}
 	type output struct{ Body dispatch.Explanation }
 	httpapi.Register(api, httpapi.Operation{
@@ -29,6 +30,10 @@ func registerExplain(api *httpapi.Server, writer *outbox.Writer) {
 	}, func(ctx context.Context, in *input) (*output, error) {
 		var out output
 		err := writer.Read(ctx, httpapi.ActorOf(ctx), func(tx pgx.Tx) (err error) {
+			if in.Person != uuid.Nil {
+				out.Body, err = dispatch.ExplainPerson(ctx, tx, in.Event, in.Person, known.Known)
+				return err
+			}
 			out.Body, err = dispatch.Explain(ctx, tx, in.Event)
 			return err
 		})

@@ -88,7 +88,7 @@ func Register(api *httpapi.Server, s Services) error {
 	own := inbox.New(s.Writer)
 	registerInbox(api, own)
 	registerNotifications(api, notify.NewInbox(s.Writer), own)
-	registerExplain(api, s.Writer)
+	registerExplain(api, s.Writer, s.Rules)
 	registerRules(api, s.Writer, s.Rules, s.Operations)
 	registerTemplates(api, s.Writer, s.Templates)
 	registerFollowers(api, s.Writer, s.Operations)

@@ -181,3 +181,47 @@ func (q *Queries) ExplainEvent(ctx context.Context, arg ExplainEventParams) (Exp
 	)
 	return i, err
 }
+
+const PreferenceChanges = `-- name: PreferenceChanges :many
+SELECT
+    e.position,
+    e.data
+FROM events AS e
+WHERE e.person_id = $1::uuid
+    AND e.position <= $2
+    AND e.type = 'user.preference_changed'
+ORDER BY e.position DESC
+LIMIT $3
+`
+
+type PreferenceChangesParams struct {
+	PersonID uuid.UUID
+	Position int64
+	MaxRows  int32
+}
+
+type PreferenceChangesRow struct {
+	Position int64
+	Data     []byte
+}
+
+// Returns the events that changed a person's preferences, up to a position, newest first.
+func (q *Queries) PreferenceChanges(ctx context.Context, arg PreferenceChangesParams) ([]PreferenceChangesRow, error) {
+	rows, err := q.db.Query(ctx, PreferenceChanges, arg.PersonID, arg.Position, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PreferenceChangesRow
+	for rows.Next() {
+		var i PreferenceChangesRow
+		if err := rows.Scan(&i.Position, &i.Data); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
