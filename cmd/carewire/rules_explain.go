@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -76,7 +77,18 @@ func printExplanation(out io.Writer, x operator.Explanation, wide bool) error {
 			t.Row(r.Rule, idText(d.RecipientID), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), idText(d.DeliveryID))
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || len(x.Escalations) == 0 {
+		return err
+	}
+	steps := table.New(out, wide, table.Flexible("ESCALATION"), table.Plain("STEP"), table.Plain("UNLESS"), table.Plain("DUE"), table.Plain("OUTCOME"), table.WideOnly("BY"))
+	for _, s := range x.Escalations {
+		due := ""
+		if s.DueAt != nil {
+			due = s.DueAt.UTC().Format(time.RFC3339)
+		}
+		steps.Row(s.Rule, strconv.Itoa(int(s.Step)), s.Unless, due, s.Outcome, idText(s.DoneBy))
+	}
+	return steps.Flush()
 }
 
 func idText(id *uuid.UUID) string {

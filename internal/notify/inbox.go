@@ -33,7 +33,11 @@ type Notification struct {
 	Rule        string     `json:"rule" doc:"The rule that matched the event."`
 	CreatedAt   time.Time  `json:"createdAt" format:"date-time"`
 	ReadAt      *time.Time `json:"readAt,omitempty" format:"date-time"`
-	Deliveries  []Delivery `json:"deliveries"`
+	// AcknowledgedAt is nil if the recipient has not acknowledged it.
+	AcknowledgedAt *time.Time `json:"acknowledgedAt,omitempty" format:"date-time" doc:"When the recipient acknowledged it."`
+	// NeedsAcknowledgement is false once somebody else has acknowledged theirs.
+	NeedsAcknowledgement bool       `json:"needsAcknowledgement,omitempty" doc:"Whether others are told unless somebody acknowledges it; left out once a colleague has."`
+	Deliveries           []Delivery `json:"deliveries"`
 }
 
 // Delivery is the state of one message of a notification.
@@ -60,7 +64,9 @@ type NotificationPage struct {
 
 // NotificationFilter selects notifications; an empty field selects all.
 type NotificationFilter struct {
-	Unread         bool
+	Unread bool
+	// Unacknowledged selects those that still have to be acknowledged.
+	Unacknowledged bool
 	State, Channel string
 	RecipientID    uuid.UUID
 	// From and To bound when a notification was created: not before From, before To.
@@ -85,13 +91,18 @@ func (i *Inbox) read(ctx context.Context, actor care.Actor, fn func(q *db.Querie
 }
 
 // ListOwn returns the actor's own notifications, newest first, and the number of unread ones,
-// counted up to 1000. Of the filter it uses Unread, Before and Limit.
+// counted up to 1000. Of the filter it uses Unread, Unacknowledged, Before and Limit.
 func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFilter) (page NotificationPage, unread int64, err error) {
 	var rows []db.NotificationListOfRecipientRow
 	err = i.read(ctx, actor, func(q *db.Queries) (err error) {
-		rows, err = q.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
+		p := db.NotificationListOfRecipientParams{
 			RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
-		})
+		}
+		if f.Unacknowledged {
+			rows, err = unacknowledged(q.NotificationListUnacknowledged(ctx, db.NotificationListUnacknowledgedParams(p)))
+		} else {
+			rows, err = q.NotificationListOfRecipient(ctx, p)
+		}
 		if err != nil {
 			return err
 		}
@@ -109,6 +120,14 @@ func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFil
 	return page, unread, err
 }
 
+func unacknowledged(found []db.NotificationListUnacknowledgedRow, err error) ([]db.NotificationListOfRecipientRow, error) {
+	rows := make([]db.NotificationListOfRecipientRow, len(found))
+	for i, row := range found {
+		rows[i] = db.NotificationListOfRecipientRow(row)
+	}
+	return rows, err
+}
+
 // ListAll returns the notifications of all recipients, newest first. It is for operators. With a
 // State other than sent it returns those with a delivery in that state, ordered by that delivery,
 // so that a rare state is found as fast.
@@ -124,7 +143,7 @@ func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFil
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
 		rows, err = q.NotificationList(ctx, db.NotificationListParams{
 			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, CreatedFrom: f.From, CreatedBefore: f.To, RecipientID: f.RecipientID,
-			Unread: f.Unread, State: f.State, Channel: f.Channel, RowLimit: int32(f.Limit) + 1,
+			Unread: f.Unread, Unacknowledged: f.Unacknowledged, State: f.State, Channel: f.Channel, RowLimit: int32(f.Limit) + 1,
 		})
 		return err
 	})
@@ -140,7 +159,7 @@ func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f Notificatio
 	var found []db.NotificationListInStateRow
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
 		found, err = q.NotificationListInState(ctx, db.NotificationListInStateParams{
-			State: f.State, Channel: f.Channel, RecipientID: f.RecipientID, Unread: f.Unread, CreatedFrom: f.From, CreatedBefore: f.To,
+			State: f.State, Channel: f.Channel, RecipientID: f.RecipientID, Unread: f.Unread, Unacknowledged: f.Unacknowledged, CreatedFrom: f.From, CreatedBefore: f.To,
 			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
 		})
 		return err
@@ -159,7 +178,7 @@ func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f Notificatio
 		rows[n] = db.NotificationListRow{
 			ID: r.ID, EventPosition: r.EventPosition, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
 			RecipientID: r.RecipientID, ClinicID: r.ClinicID, Category: r.Category, Priority: r.Priority, Rule: r.Rule,
-			CreatedAt: r.CreatedAt, ReadAt: r.ReadAt,
+			CreatedAt: r.CreatedAt, ReadAt: r.ReadAt, AcknowledgedAt: r.AcknowledgedAt, NeedsAcknowledgement: r.NeedsAcknowledgement,
 		}
 	}
 	page, err := i.page(ctx, actor, rows, f.Limit)
@@ -182,7 +201,8 @@ func (i *Inbox) page(ctx context.Context, actor care.Actor, rows []db.Notificati
 		page.Items = append(page.Items, Notification{
 			ID: row.ID, EventID: row.EventID, EventType: row.EventType, Position: row.EventPosition, Subject: row.Subject,
 			RecipientID: row.RecipientID, ClinicID: row.ClinicID, Category: row.Category, Priority: row.Priority, Rule: row.Rule,
-			CreatedAt: row.CreatedAt.UTC(), ReadAt: row.ReadAt, Deliveries: append([]Delivery{}, deliveries[row.ID]...),
+			CreatedAt: row.CreatedAt.UTC(), ReadAt: row.ReadAt, AcknowledgedAt: row.AcknowledgedAt, NeedsAcknowledgement: row.NeedsAcknowledgement,
+			Deliveries: append([]Delivery{}, deliveries[row.ID]...),
 		})
 	}
 	return page, nil
@@ -217,6 +237,10 @@ type Summary struct {
 	EventType string
 	Subject   string
 	CreatedAt time.Time
+	// AcknowledgedAt is nil if the recipient has not acknowledged it, and NeedsAcknowledgement reports
+	// whether others are told unless somebody does.
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
 	// ClinicName and ClinicZone are the name and the time zone of the clinic, or empty.
 	ClinicName string
 	ClinicZone string
