@@ -146,6 +146,8 @@ type notification struct {
 	dueAt      time.Time // When the scheduler decides about it next; zero if nothing waits.
 	items      []item    // The messages that go into digests.
 	rule       string    // The name of the rule, where match is nil.
+	step       bool      // It is of a step of an escalation: in the inbox at once, also if its messages wait.
+	needsAck   bool      // Its rule escalates unless it is acknowledged.
 	// waited are the deliveries of a notification that is decided again.
 	waited []db.DeliveryWaitingRow
 }
@@ -179,7 +181,7 @@ func (d *delivery) state() string {
 func (d *delivery) waits() bool { return d.held || d.scheduled || !d.notBefore.IsZero() }
 
 // hidden reports whether the notification is not in the inbox before its due time.
-func (n *notification) hidden() bool { return n.planKey != "" && !n.dueAt.IsZero() }
+func (n *notification) hidden() bool { return n.planKey != "" && !n.dueAt.IsZero() && !n.step }
 
 // sends reports whether anything is to be sent, now or later.
 func (n *notification) sends() bool {
