@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -99,7 +100,18 @@ func printExplanation(out io.Writer, x operator.Explanation, wide bool) error {
 			t.Row(r.Rule, idText(d.RecipientID), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), idText(d.DeliveryID))
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || len(x.Escalations) == 0 {
+		return err
+	}
+	steps := table.New(out, wide, table.Flexible("ESCALATION"), table.Plain("STEP"), table.Plain("UNLESS"), table.Plain("DUE"), table.Plain("OUTCOME"), table.WideOnly("BY"))
+	for _, s := range x.Escalations {
+		due := ""
+		if s.DueAt != nil {
+			due = s.DueAt.UTC().Format(time.RFC3339)
+		}
+		steps.Row(s.Rule, strconv.Itoa(int(s.Step)), s.Unless, due, s.Outcome, idText(s.DoneBy))
+	}
+	return steps.Flush()
 }
 
 // printPerson prints the preferences that were in force, and the nearest rules if none names the

@@ -147,7 +147,13 @@ func (w *waiting) match() {
 		}
 	}
 	for _, name := range names {
-		if m, ok := w.rules.set.Named(w.event, name, w.RecipientID); ok {
+		m, ok := w.rules.set.Named(w.event, name, w.RecipientID)
+		if step, escalated := rule.StepOf(name, w.PlanKey); ok && escalated {
+			to := m.Recipients
+			m, ok = m.Step(step)
+			m.Recipients = to
+		}
+		if ok {
 			w.matched.matches = append(w.matched.matches, m)
 		}
 	}
@@ -165,6 +171,9 @@ func (w *waiting) waits() rule.Waiting {
 		reason := d.Reason
 		if reason == rule.ReasonQuietHours {
 			reason = "rule " + d.Rule + ", after quiet hours"
+			if step, escalated := rule.StepOf(w.Rule, w.PlanKey); escalated {
+				reason = rule.StepReason(step) + d.Rule
+			}
 		}
 		all.Messages = append(all.Messages, rule.Message{Channel: d.Channel, Match: &matches[i], Reason: reason})
 	}

@@ -48,8 +48,21 @@ type Explanation struct {
 	// TemplateVersion is 0 for the binary's own set.
 	TemplateVersion int32           `json:"templateVersion" doc:"The template set in force at the event; 0 for the one in the binary."`
 	Rules           []ExplainedRule `json:"rules" doc:"The rules that matched."`
+	// Escalations are in the order of the rules' names and of the steps.
+	Escalations []ExplainedStep `json:"escalations,omitempty" doc:"The steps that follow if nobody reacts. Their messages are among those of the rules."`
 	// Person is nil unless the explanation is about one person.
 	Person *PersonExplanation `json:"person,omitempty" doc:"With the parameter person: why that person was or was not notified."`
+}
+
+// ExplainedStep is a step of a rule's escalation.
+type ExplainedStep struct {
+	Rule    string     `json:"rule"`
+	Step    int32      `json:"step" doc:"Counted from 0."`
+	Unless  string     `json:"unless" enum:"acknowledged,read,delivered" doc:"The reaction that makes it unnecessary."`
+	DueAt   *time.Time `json:"dueAt,omitempty" format:"date-time" doc:"When it is decided next; left out while it waits for the step before it."`
+	DoneAt  *time.Time `json:"doneAt,omitempty" format:"date-time" doc:"When it ended."`
+	Outcome string     `json:"outcome,omitempty" enum:"escalated,acknowledged,read,delivered,cut_off,nobody" doc:"How it ended: the reaction that came, cut_off if the event is not true any more, or nobody if it reached no one."`
+	DoneBy  *uuid.UUID `json:"doneBy,omitempty" format:"uuid" doc:"Who ended it by acknowledging."`
 }
 
 // ExplainedRule is a rule that matched, with its decisions.
@@ -98,7 +111,24 @@ func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, er
 			Attempt: row.Attempt, ErrorCode: row.ErrorCode, At: row.At.UTC(),
 		})
 	}
-	return x, nil
+	x.Escalations, err = explainSteps(ctx, queries, e.Position)
+	return x, err
+}
+
+func explainSteps(ctx context.Context, queries *db.Queries, position int64) ([]ExplainedStep, error) {
+	rows, err := queries.EscalationList(ctx, position)
+	if err != nil {
+		return nil, fmt.Errorf("read escalations: %w", postgres.Translate(err))
+	}
+	var all []ExplainedStep
+	for _, row := range rows {
+		s := ExplainedStep{Rule: row.Rule, Step: row.Step, Unless: row.Unless, DoneAt: row.DoneAt, Outcome: care.OrZero(row.Outcome), DoneBy: row.DoneBy}
+		if !row.DueAt.IsZero() {
+			s.DueAt = &row.DueAt
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // findEvent returns the event's place in the ledger. The error for an event that is not in the ledger

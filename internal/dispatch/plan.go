@@ -173,6 +173,7 @@ type plan struct {
 func (p *plan) add(m matched, o rule.Plan) {
 	for _, from := range o.Notifications {
 		n := notification{id: newID(), event: m.event, version: m.version, templates: m.templates}
+		n.needsAck = needsAcknowledgement(m.event, &from, o.Notifications)
 		p.addNotification(p.decided(n, from))
 	}
 	for _, f := range o.Failures {

@@ -155,6 +155,8 @@ type notification struct {
 	dueAt      time.Time // When the scheduler decides about it next; zero if nothing waits.
 	items      []item    // The messages that go into digests.
 	rule       string    // The name of the rule, where match is nil.
+	step       bool      // It is of a step of an escalation: in the inbox at once, also if its messages wait.
+	needsAck   bool      // Its rule escalates unless it is acknowledged.
 	// waited are the deliveries of a notification that is decided again.
 	waited []db.DeliveryWaitingRow
 	cutOff string // Why it never comes, for one that was to come later.
@@ -193,7 +195,7 @@ func (d *delivery) waits() bool { return d.held || d.scheduled || !d.notBefore.I
 
 // hidden reports whether the notification is not in the inbox: before its due time, or for good.
 func (n *notification) hidden() bool {
-	return n.planKey != "" && (!n.dueAt.IsZero() || n.cutOff != "")
+	return n.planKey != "" && !n.step && (!n.dueAt.IsZero() || n.cutOff != "")
 }
 
 // sends reports whether anything is to be sent, now or later.

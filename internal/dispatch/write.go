@@ -82,6 +82,7 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 		rows.Hidden = append(rows.Hidden, n.hidden())
 		rows.SubjectVersions = append(rows.SubjectVersions, care.OrZero(n.event.SubjectVersion))
 		rows.DueAts = append(rows.DueAts, n.dueAt)
+		rows.NeedsAcknowledgements = append(rows.NeedsAcknowledgements, n.needsAck)
 	}
 	ids, err := db.New(tx).NotificationPlan(ctx, rows)
 	if err != nil {

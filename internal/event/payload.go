@@ -184,6 +184,26 @@ type Delivery struct {
 	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty" doc:"Whether an earlier call may have reached the provider too." example:"false"`
 }
 
+// Escalation is the data of notification.escalated. The people of the step are in the events
+// notification.planned of its notifications.
+type Escalation struct {
+	EventID         uuid.UUID   `json:"eventId" doc:"The event that nobody has reacted to."`
+	Rule            string      `json:"rule" doc:"The rule that escalates." example:"critical-result"`
+	RuleVersion     int32       `json:"ruleVersion" doc:"The version of the rule set." example:"1"`
+	Step            int32       `json:"step" doc:"The step, counted from 0." example:"0"`
+	Unless          string      `json:"unless" doc:"The reaction that has not come: acknowledged, read or delivered." example:"acknowledged"`
+	Outcome         string      `json:"outcome" doc:"escalated, or nobody if the step reached no one." example:"escalated"`
+	NotificationIDs []uuid.UUID `json:"notificationIds,omitempty" doc:"The notifications of the step that send messages."`
+}
+
+// Acknowledgement is the data of notification.acknowledged.
+type Acknowledgement struct {
+	NotificationID   uuid.UUID `json:"notificationId" doc:"The notification."`
+	UserID           uuid.UUID `json:"userId" doc:"The recipient, who acknowledged it."`
+	Rule             string    `json:"rule" doc:"The rule that planned it." example:"critical-result"`
+	EscalationsEnded int32     `json:"escalationsEnded" doc:"Number of steps that do not follow any more." example:"1"`
+}
+
 // Inbox is the data of inbox.updated: the counts after a person marked notifications. The events of
 // one person are in the order of their marks.
 type Inbox struct {
@@ -290,6 +310,8 @@ func (Billing) readAction() care.Action              { return care.InvoiceRead }
 func (Notification) readAction() care.Action         { return noSubject }
 func (AddressSuppression) readAction() care.Action   { return care.UserRead }
 func (Delivery) readAction() care.Action             { return noSubject }
+func (Escalation) readAction() care.Action           { return noSubject }
+func (Acknowledgement) readAction() care.Action      { return noSubject }
 func (Inbox) readAction() care.Action                { return noSubject }
 func (Preference) readAction() care.Action           { return noSubject }
 func (NotificationDefaults) readAction() care.Action { return noSubject }

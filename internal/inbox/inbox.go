@@ -18,18 +18,22 @@ const MaxCounted = 500
 
 // Item is a notification in its recipient's inbox.
 type Item struct {
-	ID         uuid.UUID  `json:"id" format:"uuid"`
-	EventID    uuid.UUID  `json:"eventId" format:"uuid"`
-	EventType  string     `json:"eventType" example:"ehr.lab_report.created"`
-	Position   int64      `json:"position" doc:"The event's position in the ledger."`
-	Subject    string     `json:"subject" doc:"The subject of the event: kind/id."`
-	ClinicID   *uuid.UUID `json:"clinicId,omitempty" format:"uuid"`
-	Category   string     `json:"category"`
-	Priority   string     `json:"priority"`
-	CreatedAt  time.Time  `json:"createdAt" format:"date-time"`
-	SeenAt     *time.Time `json:"seenAt,omitempty" format:"date-time" doc:"When it was first shown in a list."`
-	ReadAt     *time.Time `json:"readAt,omitempty" format:"date-time" doc:"When it was read."`
-	ArchivedAt *time.Time `json:"archivedAt,omitempty" format:"date-time" doc:"When it was archived; for one that the recipient's preference keeps out of the inbox, when it was created."`
+	ID        uuid.UUID  `json:"id" format:"uuid"`
+	EventID   uuid.UUID  `json:"eventId" format:"uuid"`
+	EventType string     `json:"eventType" example:"ehr.lab_report.created"`
+	Position  int64      `json:"position" doc:"The event's position in the ledger."`
+	Subject   string     `json:"subject" doc:"The subject of the event: kind/id."`
+	ClinicID  *uuid.UUID `json:"clinicId,omitempty" format:"uuid"`
+	Category  string     `json:"category"`
+	Priority  string     `json:"priority"`
+	CreatedAt time.Time  `json:"createdAt" format:"date-time"`
+	SeenAt    *time.Time `json:"seenAt,omitempty" format:"date-time" doc:"When it was first shown in a list."`
+	ReadAt    *time.Time `json:"readAt,omitempty" format:"date-time" doc:"When it was read."`
+	// AcknowledgedAt is nil if the person has not acknowledged it.
+	AcknowledgedAt *time.Time `json:"acknowledgedAt,omitempty" format:"date-time" doc:"When the recipient acknowledged it."`
+	// NeedsAcknowledgement is false once somebody else has acknowledged theirs.
+	NeedsAcknowledgement bool       `json:"needsAcknowledgement,omitempty" doc:"Whether others are told unless somebody acknowledges it; left out once a colleague has."`
+	ArchivedAt           *time.Time `json:"archivedAt,omitempty" format:"date-time" doc:"When it was archived; for one that the recipient's preference keeps out of the inbox, when it was created."`
 }
 
 // Counts are the absolute counts of an inbox.
@@ -49,6 +53,9 @@ type Page struct {
 type Filter struct {
 	// Unread selects those that were not read, and Unseen those that were neither seen nor read.
 	Unread, Unseen bool
+	// Unacknowledged selects those that still have to be acknowledged, also from the archive. It
+	// excludes the other marks.
+	Unacknowledged bool
 	// Archived selects the archived ones instead of those in the inbox. It excludes the other two.
 	Archived bool
 	Category string
@@ -69,10 +76,14 @@ type Service struct {
 func New(writer *outbox.Writer) *Service { return &Service{writer} }
 
 // List returns the actor's own notifications, newest first, and the counts of the whole inbox. The
-// error is care.Invalid for Archived together with Unread or Unseen.
+// error is care.Invalid for Archived together with Unread or Unseen, and for Unacknowledged together with one
+// of them.
 func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, error) {
 	if f.Archived && (f.Unread || f.Unseen) {
 		return Page{}, care.InvalidField("archived", "cannot be combined with unread or unseen: an archived notification counts as neither")
+	}
+	if f.Unacknowledged && (f.Archived || f.Unread || f.Unseen) {
+		return Page{}, care.InvalidField("unacknowledged", "cannot be combined with unread, unseen or archived")
 	}
 	var rows []db.InboxItem
 	var page Page
@@ -89,6 +100,7 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 		page.Items[i] = Item{
 			ID: r.ID, EventID: r.EventID, EventType: r.EventType, Position: r.EventPosition, Subject: r.Subject, ClinicID: r.ClinicID,
 			Category: r.Category, Priority: r.Priority, CreatedAt: r.CreatedAt.UTC(), SeenAt: r.SeenAt, ReadAt: r.ReadAt, ArchivedAt: r.ArchivedAt,
+			AcknowledgedAt: r.AcknowledgedAt, NeedsAcknowledgement: r.NeedsAcknowledgement,
 		}
 		if r.SeenAt == nil { // What was read counts as seen.
 			page.Items[i].SeenAt = r.ReadAt
@@ -103,6 +115,10 @@ func (f Filter) list(ctx context.Context, person uuid.UUID, rows *[]db.InboxItem
 	return func(q *db.Queries) (read func() error) {
 		var query func(func(int, []db.InboxItem, error))
 		switch {
+		case f.Unacknowledged:
+			query = q.InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{
+				RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
+			}}).Query
 		case f.Archived:
 			query = q.InboxListArchived(ctx, []db.InboxListArchivedParams{{
 				RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,

@@ -34,9 +34,13 @@ type Notification struct {
 	CreatedAt   time.Time  `json:"createdAt" format:"date-time"`
 	ReadAt      *time.Time `json:"readAt,omitempty" format:"date-time"`
 	// PlanKey is the rule and its time, for a notification that a schedule planned.
-	PlanKey    string     `json:"planKey,omitempty" example:"appointment-reminder/24h-before-startsAt" doc:"The rule and the time of its schedule, for a notification that was planned for later."`
-	DueAt      *time.Time `json:"dueAt,omitempty" format:"date-time" doc:"When it is sent, or decided again; left out if nothing waits."`
-	Deliveries []Delivery `json:"deliveries"`
+	PlanKey string     `json:"planKey,omitempty" example:"appointment-reminder/24h-before-startsAt" doc:"The rule and the time of its schedule, for a notification that was planned for later."`
+	DueAt   *time.Time `json:"dueAt,omitempty" format:"date-time" doc:"When it is sent, or decided again; left out if nothing waits."`
+	// AcknowledgedAt is nil if the recipient has not acknowledged it.
+	AcknowledgedAt *time.Time `json:"acknowledgedAt,omitempty" format:"date-time" doc:"When the recipient acknowledged it."`
+	// NeedsAcknowledgement is false once somebody else has acknowledged theirs.
+	NeedsAcknowledgement bool       `json:"needsAcknowledgement,omitempty" doc:"Whether others are told unless somebody acknowledges it; left out once a colleague has."`
+	Deliveries           []Delivery `json:"deliveries"`
 }
 
 // Delivery is the state of one message of a notification.
@@ -64,7 +68,9 @@ type NotificationPage struct {
 
 // NotificationFilter selects notifications; an empty field selects all.
 type NotificationFilter struct {
-	Unread         bool
+	Unread bool
+	// Unacknowledged selects those that still have to be acknowledged.
+	Unacknowledged bool
 	State, Channel string
 	RecipientID    uuid.UUID
 	// From and To bound when a notification was created: not before From, before To.
@@ -89,18 +95,23 @@ func (i *Inbox) read(ctx context.Context, actor care.Actor, fn func(q *db.Querie
 }
 
 // ListOwn returns the actor's own notifications, newest first, and the number of unread ones,
-// counted up to 1000. Of the filter it uses Unread, State, Before and Limit. With a State it returns
-// those with a message in that state, also notifications that are planned for later and not in the
-// inbox yet, and counts no unread ones.
+// counted up to 1000. Of the filter it uses Unread, Unacknowledged, State, Before and Limit. With a
+// State it returns those with a message in that state, also notifications that are planned for later
+// and not in the inbox yet, and counts no unread ones.
 func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFilter) (page NotificationPage, unread int64, err error) {
 	if f.State != "" {
 		return i.listOwnInState(ctx, actor, f)
 	}
 	var rows []db.NotificationListOfRecipientRow
 	err = i.read(ctx, actor, func(q *db.Queries) (err error) {
-		rows, err = q.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
+		p := db.NotificationListOfRecipientParams{
 			RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
-		})
+		}
+		if f.Unacknowledged {
+			rows, err = unacknowledged(q.NotificationListUnacknowledged(ctx, db.NotificationListUnacknowledgedParams(p)))
+		} else {
+			rows, err = q.NotificationListOfRecipient(ctx, p)
+		}
 		if err != nil {
 			return err
 		}
@@ -137,6 +148,14 @@ func (i *Inbox) listOwnInState(ctx context.Context, actor care.Actor, f Notifica
 	return page, 0, err
 }
 
+func unacknowledged(found []db.NotificationListUnacknowledgedRow, err error) ([]db.NotificationListOfRecipientRow, error) {
+	rows := make([]db.NotificationListOfRecipientRow, len(found))
+	for i, row := range found {
+		rows[i] = db.NotificationListOfRecipientRow(row)
+	}
+	return rows, err
+}
+
 // ListAll returns the notifications of all recipients, newest first. It is for operators. With a
 // State other than sent it returns those with a delivery in that state, ordered by that delivery,
 // so that a rare state is found as fast.
@@ -152,7 +171,7 @@ func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFil
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
 		rows, err = q.NotificationList(ctx, db.NotificationListParams{
 			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, CreatedFrom: f.From, CreatedBefore: f.To, RecipientID: f.RecipientID,
-			Unread: f.Unread, State: f.State, Channel: f.Channel, RowLimit: int32(f.Limit) + 1,
+			Unread: f.Unread, Unacknowledged: f.Unacknowledged, State: f.State, Channel: f.Channel, RowLimit: int32(f.Limit) + 1,
 		})
 		return err
 	})
@@ -168,7 +187,7 @@ func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f Notificatio
 	var found []db.NotificationListInStateRow
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
 		found, err = q.NotificationListInState(ctx, db.NotificationListInStateParams{
-			State: f.State, Channel: f.Channel, RecipientID: f.RecipientID, Unread: f.Unread, CreatedFrom: f.From, CreatedBefore: f.To,
+			State: f.State, Channel: f.Channel, RecipientID: f.RecipientID, Unread: f.Unread, Unacknowledged: f.Unacknowledged, CreatedFrom: f.From, CreatedBefore: f.To,
 			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
 		})
 		return err
@@ -193,6 +212,7 @@ func (i *Inbox) pageInState(ctx context.Context, actor care.Actor, found []db.No
 			ID: r.ID, EventPosition: r.EventPosition, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
 			RecipientID: r.RecipientID, ClinicID: r.ClinicID, Category: r.Category, Priority: r.Priority, Rule: r.Rule,
 			CreatedAt: r.CreatedAt, ReadAt: r.ReadAt, PlanKey: r.PlanKey, DueAt: r.DueAt,
+			AcknowledgedAt: r.AcknowledgedAt, NeedsAcknowledgement: r.NeedsAcknowledgement,
 		}
 	}
 	page, err := i.page(ctx, actor, rows, limit)
@@ -215,7 +235,8 @@ func (i *Inbox) page(ctx context.Context, actor care.Actor, rows []db.Notificati
 		page.Items = append(page.Items, Notification{
 			ID: row.ID, EventID: row.EventID, EventType: row.EventType, Position: row.EventPosition, Subject: row.Subject,
 			RecipientID: row.RecipientID, ClinicID: row.ClinicID, Category: row.Category, Priority: row.Priority, Rule: row.Rule,
-			CreatedAt: row.CreatedAt.UTC(), ReadAt: row.ReadAt, PlanKey: row.PlanKey, DueAt: orNil(row.DueAt), Deliveries: append([]Delivery{}, deliveries[row.ID]...),
+			CreatedAt: row.CreatedAt.UTC(), ReadAt: row.ReadAt, PlanKey: row.PlanKey, DueAt: orNil(row.DueAt), AcknowledgedAt: row.AcknowledgedAt, NeedsAcknowledgement: row.NeedsAcknowledgement,
+			Deliveries: append([]Delivery{}, deliveries[row.ID]...),
 		})
 	}
 	return page, nil
@@ -259,6 +280,10 @@ type Summary struct {
 	EventType string
 	Subject   string
 	CreatedAt time.Time
+	// AcknowledgedAt is nil if the recipient has not acknowledged it, and NeedsAcknowledgement reports
+	// whether others are told unless somebody does.
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
 	// ClinicName and ClinicZone are the name and the time zone of the clinic, or empty.
 	ClinicName string
 	ClinicZone string

@@ -70,9 +70,15 @@ var fill = []string{
 		FROM deliveries AS d WHERE d.event_position > 60000`,
 	`INSERT INTO subject_cutoffs (subject, version, cause_type, cause_event_id)
 		SELECT 'user/' || i, 2, 'user.disabled', numbered('e', i) FROM generate_series(1, 100000, 2) AS i`,
+	// Escalations of 20,000 events, of which the last 40 have not ended.
+	`INSERT INTO escalations (event_position, event_id, rule, rule_version, step, unless, after, subject, due_at, done_at, outcome)
+		SELECT i, numbered('e', i), 'rule-' || i % 10, 1, 0, 'acknowledged', interval '5 minutes', 'user/' || i, now() - interval '1 minute',
+			CASE WHEN i <= 99960 THEN now() END, CASE WHEN i <= 99960 THEN 'escalated' END
+		FROM generate_series(80001, 100000) AS i`,
+	`UPDATE notifications SET needs_acknowledgement = true, acknowledged_at = CASE WHEN event_position % 100 > 0 THEN now() END WHERE event_position > 80000`,
 	`DROP FUNCTION numbered`,
 	// Like autovacuum: partitions, and not their parent tables.
-	`VACUUM (ANALYZE) events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, river.river_job`,
+	`VACUUM (ANALYZE) escalations, events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, river.river_job`,
 }
 
 func numbered(kind byte, i int) uuid.UUID {
@@ -102,7 +108,7 @@ func filled(t *testing.T) *postgrestest.DB {
 
 // grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes
 // increasingly long.
-var grown = []string{"events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "river_job"}
+var grown = []string{"escalations", "events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "river_job"}
 
 // plan is the part of EXPLAIN (FORMAT JSON) that the tests check.
 type plan struct {
@@ -394,6 +400,42 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 		}},
 		{"inbox page of unread", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
 			q.InboxListUnread(ctx, []db.InboxListUnreadParams{{RecipientID: person.UserID, Unseen: true, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			return err
+		}},
+		{"inbox page of unacknowledged", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
+			q.InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			return err
+		}},
+		{"unacknowledged", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationListUnacknowledged(ctx, db.NotificationListUnacknowledgedParams{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"inbox acknowledge", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxAcknowledge(ctx, db.InboxAcknowledgeParams{ID: numbered('f', 6), EventPosition: 6})
+			return err
+		}},
+		{"the next due step", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EscalationNextDue(ctx)
+			return err
+		}},
+		{"due steps", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EscalationTakeDue(ctx, 50)
+			return err
+		}},
+		{"progress of steps", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EscalationProgress(ctx, db.EscalationProgressParams{EventPositions: []int64{99999, 100000}, Rules: []string{"rule-9", "rule-0"}, Steps: []int32{0, 0}, Counted: []string{"", ""}})
+			return err
+		}},
+		{"people told by steps' rules", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EscalationTold(ctx, db.EscalationToldParams{EventPositions: []int64{99999, 100000}, Rules: []string{"rule-9", "rule-0"}})
+			return err
+		}},
+		{"the next steps", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EscalationBegin(ctx, db.EscalationBeginParams{EventPositions: []int64{99999}, Rules: []string{"rule-9"}, Steps: []int32{0}, AtOnce: []bool{false}})
+			return err
+		}},
+		{"steps of an event", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EscalationList(ctx, 99999)
 			return err
 		}},
 		{"inbox page of archived", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {

@@ -279,8 +279,12 @@ func (c *checker) checkTemplates(raw *rawRule, r *Rule, types []*event.Declarati
 	if r.Priority == Critical && slices.ContainsFunc(types, (*event.Declaration).Critical) {
 		templates = append(templates, TemplateUnattended) // See resolver.escalate.
 	}
+	channels := slices.Concat(r.Channels, r.Fallback)
+	for _, e := range r.Escalate {
+		channels = append(channels, e.Channels...)
+	}
 	for _, template := range templates {
-		for _, channel := range slices.Concat(r.Channels, r.Fallback) {
+		for _, channel := range channels {
 			if key := template + "/" + channel; !c.known.Template(template, channel) && !slices.Contains(reported, key) {
 				reported = append(reported, key)
 				c.fail(at, "template", "no template %q for the channel %s; add one or choose another", template, channel)

@@ -75,6 +75,10 @@ const (
 	// ReasonFallbackClinicDoctors: the care team was not reached either, so all doctors of the
 	// clinic are notified, who may not read the record.
 	ReasonFallbackClinicDoctors = "fallback_clinic_doctors"
+	// ReasonCausedEvent: a step of an escalation notifies a role, and the person caused the event.
+	ReasonCausedEvent = "caused_event"
+	// ReasonAlreadyNotified: the person has had messages on all channels of the step.
+	ReasonAlreadyNotified = "already_notified"
 	// ReasonReachedNobody: no doctor of the clinic can be reached either, so operators are alerted.
 	ReasonReachedNobody = "reached_nobody"
 )

@@ -61,6 +61,20 @@ WHERE n.recipient_id = @recipient_id
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT @row_limit;
 
+-- name: InboxListUnacknowledged :batchmany
+-- Returns what still has to be acknowledged, also from the archive.
+SELECT n.*
+FROM inbox_items AS n
+WHERE n.recipient_id = @recipient_id
+    AND n.needs_acknowledgement
+    AND n.acknowledged_at IS NULL
+    AND n.held_until IS NULL
+    AND (@category::text = '' OR n.category = @category)
+    AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
+    AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT @row_limit;
+
 -- name: InboxPosition :one
 -- Returns where a notification of the person is in their inbox.
 SELECT
@@ -181,6 +195,17 @@ SELECT
     s.possible_duplicate::boolean AS possible_duplicate
 FROM inbox_settle_read(@ids::uuid[], @event_positions::bigint[]) AS s (id, notification_id, event_id, clinic_id, channel, state,
     attempt, provider, provider_id, possible_duplicate);
+
+-- name: InboxAcknowledge :one
+-- Acknowledges a notification of the person in the scope; no row if they have no such notification.
+SELECT
+    a.acknowledged_at::timestamptz AS acknowledged_at,
+    a.changed::boolean AS changed,
+    a.rule::text AS rule,
+    a.event_id::uuid AS event_id,
+    coalesce(a.clinic_id, '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id,
+    a.ended::integer AS ended
+FROM inbox_acknowledge(@id, @event_position) AS a (acknowledged_at, changed, rule, event_id, clinic_id, ended);
 
 -- name: DeliveryOpened :one
 -- Returns the notification of a delivery, and records the first opening of its link.

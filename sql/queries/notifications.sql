@@ -15,10 +15,41 @@ SELECT
     created_at,
     read_at,
     plan_key,
-    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    acknowledged_at,
+    needs_acknowledgement
 FROM notifications
 WHERE recipient_id = @recipient_id
     AND held_until IS NULL
+    AND (NOT @unread::boolean OR read_at IS NULL)
+    AND (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT @row_limit;
+
+-- name: NotificationListUnacknowledged :many
+-- Returns those of a person's notifications that still have to be acknowledged, as NotificationListOfRecipient does.
+SELECT
+    id,
+    event_position,
+    event_id,
+    event_type,
+    subject,
+    recipient_id,
+    clinic_id,
+    category,
+    priority,
+    rule,
+    created_at,
+    read_at,
+    plan_key,
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    acknowledged_at,
+    needs_acknowledgement
+FROM notifications
+WHERE recipient_id = @recipient_id
+    AND held_until IS NULL
+    AND needs_acknowledgement
+    AND acknowledged_at IS NULL
     AND (NOT @unread::boolean OR read_at IS NULL)
     AND (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
 ORDER BY created_at DESC, id DESC
@@ -41,13 +72,16 @@ SELECT
     created_at,
     read_at,
     plan_key,
-    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    acknowledged_at,
+    needs_acknowledgement
 FROM notifications AS n
 WHERE (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
     AND created_at >= @created_from::timestamptz
     AND created_at < @created_before::timestamptz
     AND (@recipient_id::uuid = '00000000-0000-0000-0000-000000000000' OR recipient_id = @recipient_id)
     AND (NOT @unread::boolean OR read_at IS NULL)
+    AND (NOT @unacknowledged::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
     AND (
         (@state::text = '' AND @channel::text = '')
         OR EXISTS (
@@ -82,6 +116,8 @@ SELECT
     n.read_at,
     n.plan_key,
     coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
     d.created_at AS mark_time,
     d.id AS mark_id
 FROM deliveries AS d
@@ -91,6 +127,7 @@ WHERE d.state = @state::text
     AND (@channel::text = '' OR d.channel = @channel)
     AND (@recipient_id::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = @recipient_id)
     AND (NOT @unread::boolean OR n.read_at IS NULL)
+    AND (NOT @unacknowledged::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
     AND n.created_at >= @created_from::timestamptz
     AND n.created_at < @created_before::timestamptz
     AND d.created_at >= @created_from
@@ -126,6 +163,8 @@ SELECT
     n.read_at,
     n.plan_key,
     coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
     d.created_at AS mark_time,
     d.id AS mark_id
 FROM deliveries AS d
@@ -186,6 +225,8 @@ SELECT
     n.event_type,
     n.subject,
     n.created_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
     coalesce(c.name, '') AS clinic_name,
     coalesce(c.time_zone, '') AS clinic_zone
 FROM notifications n

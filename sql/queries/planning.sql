@@ -121,7 +121,7 @@ FROM record_holds(@ids::uuid[]) AS h (id, retracted, held_until);
 -- held_untils has year 1 for rows that are not held, archived_ats for those that are in the inbox, due_ats for those that nothing waits
 -- for. subject_versions has 0 for an event without one. A hidden one is not in the inbox: it is released when it is due, or never.
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at)
+    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at, needs_acknowledgement)
 SELECT
     r.id,
     r.event_position,
@@ -140,7 +140,8 @@ SELECT
     nullif(r.archived_at, '0001-01-01 00:00:00+00'),
     r.plan_key,
     nullif(r.subject_version, 0),
-    nullif(r.due_at, '0001-01-01 00:00:00+00')
+    nullif(r.due_at, '0001-01-01 00:00:00+00'),
+    coalesce(r.needs_acknowledgement, false)
 FROM (
     SELECT
         unnest(@ids::uuid[]) AS id,
@@ -160,7 +161,8 @@ FROM (
         unnest(@archived_ats::timestamptz[]) AS archived_at,
         unnest(@plan_keys::text[]) AS plan_key,
         unnest(@subject_versions::bigint[]) AS subject_version,
-        unnest(@due_ats::timestamptz[]) AS due_at
+        unnest(@due_ats::timestamptz[]) AS due_at,
+        unnest(@needs_acknowledgements::boolean[]) AS needs_acknowledgement
 ) AS r
 ON CONFLICT (event_position, recipient_id, plan_key) DO NOTHING
 RETURNING id;
@@ -319,7 +321,7 @@ WHERE t.recipient_id = r.recipient_id
     AND t.key = r.key;
 
 -- name: EscalationInsertMany :exec
--- A second planning of the same event adds nothing.
+-- A second planning of the same event adds nothing. A step that follows another one begins when that one has ended.
 INSERT INTO escalations (event_position, event_id, rule, rule_version, step, unless, after, subject, subject_version, clinic_id, due_at)
 SELECT
     r.event_position,
@@ -332,7 +334,7 @@ SELECT
     r.subject,
     nullif(r.subject_version, 0),
     nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
-    due_now() + make_interval(secs => r.after_seconds)
+    CASE WHEN r.step = 0 THEN due_now() + make_interval(secs => r.after_seconds) ELSE 'infinity' END
 FROM (
     SELECT
         unnest(@event_positions::bigint[]) AS event_position,

@@ -545,6 +545,12 @@ func (w *walk) visitOwn(all map[string]func() visit) {
 	all["mark-notification-read"] = func() visit {
 		return visitTo(patients(w.notify(patient, 100, "sent").String()), "/api/notifications/{id}/read", nil)
 	}
+	all["acknowledge-notification"] = func() visit {
+		return visitTo(patients(w.notify(patient, 102, "sent").String()), "/api/notifications/{id}/acknowledge", nil)
+	}
+	all["POST /notifications/:id/acknowledge"] = func() visit {
+		return visitTo(patients(w.notify(patient, 103, "sent").String()), "/notifications/{id}/acknowledge", nil)
+	}
 	all["GET /notifications/:id"] = func() visit {
 		return visitTo(patients(w.notify(patient, 101, "sent").String()), "/notifications/{id}", nil)
 	}

@@ -23,11 +23,12 @@ type InboxPage struct {
 }
 
 type inboxInput struct {
-	Unread   bool      `query:"unread" doc:"true returns only unread notifications."`
-	Unseen   bool      `query:"unseen" doc:"true returns only notifications that were neither seen nor read."`
-	Archived bool      `query:"archived" doc:"true returns the archived notifications instead of those in the inbox."`
-	Category string    `query:"category" enum:"clinical,appointment,billing,account,chat,system" doc:"Only those of this category."`
-	ClinicID uuid.UUID `query:"clinicId" format:"uuid" doc:"Only those of this clinic."`
+	Unread         bool      `query:"unread" doc:"true returns only unread notifications."`
+	Unseen         bool      `query:"unseen" doc:"true returns only notifications that were neither seen nor read."`
+	Archived       bool      `query:"archived" doc:"true returns the archived notifications instead of those in the inbox."`
+	Unacknowledged bool      `query:"unacknowledged" doc:"true returns only notifications that still have to be acknowledged, also archived ones."`
+	Category       string    `query:"category" enum:"clinical,appointment,billing,account,chat,system" doc:"Only those of this category."`
+	ClinicID       uuid.UUID `query:"clinicId" format:"uuid" doc:"Only those of this clinic."`
 	httpapi.Paging
 }
 
@@ -78,7 +79,7 @@ func registerInbox(api *httpapi.Server, service *inbox.Service) {
 			return nil, err
 		}
 		page, err := service.List(ctx, httpapi.ActorOf(ctx), inbox.Filter{
-			Unread: in.Unread, Unseen: in.Unseen, Archived: in.Archived, Category: in.Category, ClinicID: in.ClinicID, Before: before, Limit: in.Limit,
+			Unread: in.Unread, Unseen: in.Unseen, Archived: in.Archived, Unacknowledged: in.Unacknowledged, Category: in.Category, ClinicID: in.ClinicID, Before: before, Limit: in.Limit,
 		})
 		return &output{InboxPage{Items: page.Items, Counts: page.Counts, Next: page.Next}}, err
 	})

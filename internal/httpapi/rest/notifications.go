@@ -22,12 +22,13 @@ type NotificationPage struct {
 }
 
 type notificationsInput struct {
-	Unread      bool      `query:"unread" doc:"true returns only unread notifications."`
-	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those with a delivery in this state. planned also returns those that are planned for later, which are not in the inbox yet."`
-	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel, in that state if one is given."`
-	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only those of this recipient."`
-	From        time.Time `query:"from" format:"date-time" doc:"For operators: only those created at this time or later."`
-	To          time.Time `query:"to" format:"date-time" doc:"For operators: only those created before this time."`
+	Unread         bool      `query:"unread" doc:"true returns only unread notifications."`
+	Unacknowledged bool      `query:"unacknowledged" doc:"true returns only notifications that still have to be acknowledged."`
+	State          string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those with a delivery in this state. planned also returns those that are planned for later, which are not in the inbox yet."`
+	Channel        string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel, in that state if one is given."`
+	RecipientID    uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only those of this recipient."`
+	From           time.Time `query:"from" format:"date-time" doc:"For operators: only those created at this time or later."`
+	To             time.Time `query:"to" format:"date-time" doc:"For operators: only those created before this time."`
 	httpapi.Paging
 }
 
@@ -76,6 +77,21 @@ func registerNotifications(api *httpapi.Server, notifications *notify.Inbox, own
 	}, func(ctx context.Context, in *one) (*struct{}, error) {
 		return nil, own.MarkRead(ctx, httpapi.CommandOf(ctx), in.ID)
 	})
+
+	type acknowledged struct{ Body inbox.Acknowledged }
+	httpapi.Register(api, httpapi.Operation{
+		ID: "acknowledge-notification", Method: http.MethodPost, Path: "/api/notifications/{id}/acknowledge",
+		Tag: "me", Action: care.SelfManage, Repeatable: true,
+		Summary: "Acknowledge a notification",
+		Description: "Acknowledges one of the caller's own notifications, and marks it as read. The steps of its rule's " +
+			"escalation that were still to follow end in the same transaction, for everybody who was notified of the " +
+			"event. The acknowledgement of the person whom the event is about ends them only if the rule notified nobody " +
+			"else. Repeating it changes nothing and answers with the first time. It takes no body.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound},
+	}, func(ctx context.Context, in *one) (*acknowledged, error) {
+		a, err := own.Acknowledge(ctx, httpapi.CommandOf(ctx), in.ID)
+		return &acknowledged{a}, err
+	})
 }
 
 func listNotifications(ctx context.Context, notifications *notify.Inbox, in *notificationsInput) (NotificationPage, error) {
@@ -85,7 +101,7 @@ func listNotifications(ctx context.Context, notifications *notify.Inbox, in *not
 		return NotificationPage{}, err
 	}
 	filter := notify.NotificationFilter{
-		Unread: in.Unread, State: in.State, Channel: in.Channel, RecipientID: in.RecipientID, From: in.From, To: in.To,
+		Unread: in.Unread, Unacknowledged: in.Unacknowledged, State: in.State, Channel: in.Channel, RecipientID: in.RecipientID, From: in.From, To: in.To,
 		Before: before, Limit: in.Limit,
 	}
 	if actor.MayOnPlatform(care.NotificationReview) {

@@ -14,15 +14,23 @@ import (
 
 var notificationPage = template.Must(template.New("notification").Parse(`<h1>{{.Text}}</h1>
 <p class="lead">{{with .Clinic}}{{.}}, {{end}}{{.At}} <span class="note">({{.Zone}})</span></p>
+{{- if .Acknowledge}}
+<form class="actions" method="post" action="{{.Acknowledge}}"><button>Acknowledge</button></form>
+<p class="note">Others are told if nobody acknowledges it.</p>
+{{- end}}
+{{- if .Acknowledged}}
+<p class="note" role="status">You acknowledged it: {{.Acknowledged}}.</p>
+{{- end}}
 {{- if .Path}}
 <p class="actions"><a class="button" href="{{.Path}}">Open the {{.What}}</a></p>
 {{- end}}
 <p class="note"><a href="/">All notifications</a></p>`))
 
 // addNotification adds the page that links in messages open: after sign-in it links to the subject
-// of the notification, and marks it as read. A clinic with its own app at CAREWIRE_BASE_URL serves this path there.
+// of the notification, and marks it as read. Its button acknowledges. A clinic with its own app at CAREWIRE_BASE_URL serves this path there.
 func (p *pages) addNotification() {
 	p.api.Handle(http.MethodGet, "/notifications/:id", httpapi.Access{Action: care.SelfManage, Page: true}, p.showNotification)
+	p.handle(http.MethodPost, "/notifications/:id/acknowledge", care.SelfManage, p.acknowledge)
 }
 
 func (p *pages) showNotification(c *echo.Context) error {
@@ -46,8 +54,29 @@ func (p *pages) showNotification(c *echo.Context) error {
 	}
 	zone, zoneName := firstZone(me.TimeZone, n.ClinicZone)
 	kind, _, _ := strings.Cut(n.Subject, "/")
+	acknowledge, acknowledged := "", ""
+	switch {
+	case n.AcknowledgedAt != nil:
+		acknowledged = moment(*n.AcknowledgedAt, zone)
+	case n.NeedsAcknowledgement:
+		acknowledge = "/notifications/" + id.String() + "/acknowledge"
+	}
 	return p.render(c, notificationText(n.EventType), notificationPage, map[string]any{
+		"Acknowledge": acknowledge, "Acknowledged": acknowledged,
 		"Text": notificationText(n.EventType), "Clinic": n.ClinicName, "At": moment(n.CreatedAt, zone), "Zone": zoneName,
 		"Path": p.subjectPath(n.Subject), "What": strings.ReplaceAll(kind, "_", " "),
 	})
+}
+
+// acknowledge acknowledges the notification of the page, and shows the page again.
+func (p *pages) acknowledge(c *echo.Context) error {
+	id, err := uuid.Parse(c.Param("id"))
+	if err != nil {
+		return care.InvalidField("id", "must be a UUID")
+	}
+	ctx := c.Request().Context()
+	if _, err := p.cfg.Own.Acknowledge(ctx, httpapi.CommandOf(ctx), id); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, "/notifications/"+id.String())
 }

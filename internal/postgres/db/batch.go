@@ -322,7 +322,7 @@ func (b *InboxCountsBatchResults) Close() error {
 }
 
 const InboxList = `-- name: InboxList :batchmany
-SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until
+SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
 FROM inbox_items AS n
 WHERE n.recipient_id = $1
     AND n.archived_at IS NULL
@@ -401,6 +401,8 @@ func (b *InboxListBatchResults) Query(f func(int, []InboxItem, error)) {
 					&i.ReadAt,
 					&i.ArchivedAt,
 					&i.HeldUntil,
+					&i.AcknowledgedAt,
+					&i.NeedsAcknowledgement,
 				); err != nil {
 					return err
 				}
@@ -420,7 +422,7 @@ func (b *InboxListBatchResults) Close() error {
 }
 
 const InboxListArchived = `-- name: InboxListArchived :batchmany
-SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until
+SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
 FROM inbox_items AS n
 WHERE n.recipient_id = $1
     AND n.archived_at IS NOT NULL
@@ -497,6 +499,8 @@ func (b *InboxListArchivedBatchResults) Query(f func(int, []InboxItem, error)) {
 					&i.ReadAt,
 					&i.ArchivedAt,
 					&i.HeldUntil,
+					&i.AcknowledgedAt,
+					&i.NeedsAcknowledgement,
 				); err != nil {
 					return err
 				}
@@ -515,8 +519,108 @@ func (b *InboxListArchivedBatchResults) Close() error {
 	return b.br.Close()
 }
 
+const InboxListUnacknowledged = `-- name: InboxListUnacknowledged :batchmany
+SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
+FROM inbox_items AS n
+WHERE n.recipient_id = $1
+    AND n.needs_acknowledgement
+    AND n.acknowledged_at IS NULL
+    AND n.held_until IS NULL
+    AND ($2::text = '' OR n.category = $2)
+    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $3)
+    AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $6
+`
+
+type InboxListUnacknowledgedBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type InboxListUnacknowledgedParams struct {
+	RecipientID uuid.UUID
+	Category    string
+	ClinicID    uuid.UUID
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+// Returns what still has to be acknowledged, also from the archive.
+func (q *Queries) InboxListUnacknowledged(ctx context.Context, arg []InboxListUnacknowledgedParams) *InboxListUnacknowledgedBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.RecipientID,
+			a.Category,
+			a.ClinicID,
+			a.BeforeTime,
+			a.BeforeID,
+			a.RowLimit,
+		}
+		batch.Queue(InboxListUnacknowledged, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &InboxListUnacknowledgedBatchResults{br, len(arg), false}
+}
+
+func (b *InboxListUnacknowledgedBatchResults) Query(f func(int, []InboxItem, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var items []InboxItem
+		if b.closed {
+			if f != nil {
+				f(t, items, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		err := func() error {
+			rows, err := b.br.Query()
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var i InboxItem
+				if err := rows.Scan(
+					&i.ID,
+					&i.EventPosition,
+					&i.EventID,
+					&i.EventType,
+					&i.Subject,
+					&i.RecipientID,
+					&i.ClinicID,
+					&i.Category,
+					&i.Priority,
+					&i.CreatedAt,
+					&i.SeenAt,
+					&i.ReadAt,
+					&i.ArchivedAt,
+					&i.HeldUntil,
+					&i.AcknowledgedAt,
+					&i.NeedsAcknowledgement,
+				); err != nil {
+					return err
+				}
+				items = append(items, i)
+			}
+			return rows.Err()
+		}()
+		if f != nil {
+			f(t, items, err)
+		}
+	}
+}
+
+func (b *InboxListUnacknowledgedBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const InboxListUnread = `-- name: InboxListUnread :batchmany
-SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until
+SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
 FROM inbox_items AS n
 WHERE n.recipient_id = $1
     AND n.read_at IS NULL
@@ -597,6 +701,8 @@ func (b *InboxListUnreadBatchResults) Query(f func(int, []InboxItem, error)) {
 					&i.ReadAt,
 					&i.ArchivedAt,
 					&i.HeldUntil,
+					&i.AcknowledgedAt,
+					&i.NeedsAcknowledgement,
 				); err != nil {
 					return err
 				}

@@ -37,6 +37,46 @@ func (q *Queries) DeliveryOpened(ctx context.Context, arg DeliveryOpenedParams) 
 	return i, err
 }
 
+const InboxAcknowledge = `-- name: InboxAcknowledge :one
+SELECT
+    a.acknowledged_at::timestamptz AS acknowledged_at,
+    a.changed::boolean AS changed,
+    a.rule::text AS rule,
+    a.event_id::uuid AS event_id,
+    coalesce(a.clinic_id, '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id,
+    a.ended::integer AS ended
+FROM inbox_acknowledge($1, $2) AS a (acknowledged_at, changed, rule, event_id, clinic_id, ended)
+`
+
+type InboxAcknowledgeParams struct {
+	ID            uuid.UUID
+	EventPosition int64
+}
+
+type InboxAcknowledgeRow struct {
+	AcknowledgedAt time.Time
+	Changed        bool
+	Rule           string
+	EventID        uuid.UUID
+	ClinicID       uuid.UUID
+	Ended          int32
+}
+
+// Acknowledges a notification of the person in the scope; no row if they have no such notification.
+func (q *Queries) InboxAcknowledge(ctx context.Context, arg InboxAcknowledgeParams) (InboxAcknowledgeRow, error) {
+	row := q.db.QueryRow(ctx, InboxAcknowledge, arg.ID, arg.EventPosition)
+	var i InboxAcknowledgeRow
+	err := row.Scan(
+		&i.AcknowledgedAt,
+		&i.Changed,
+		&i.Rule,
+		&i.EventID,
+		&i.ClinicID,
+		&i.Ended,
+	)
+	return i, err
+}
+
 const InboxArchivedUpTo = `-- name: InboxArchivedUpTo :many
 SELECT
     id,

@@ -591,6 +591,8 @@ type Escalation struct {
 	DoneAt         *time.Time
 	Outcome        *string
 	DoneBy         *uuid.UUID
+	CountedFrom    time.Time
+	AcceptedAt     *time.Time
 }
 
 type Event struct {
@@ -715,20 +717,22 @@ type ImportSource struct {
 }
 
 type InboxItem struct {
-	ID            uuid.UUID
-	EventPosition int64
-	EventID       uuid.UUID
-	EventType     string
-	Subject       string
-	RecipientID   uuid.UUID
-	ClinicID      *uuid.UUID
-	Category      string
-	Priority      string
-	CreatedAt     time.Time
-	SeenAt        *time.Time
-	ReadAt        *time.Time
-	ArchivedAt    *time.Time
-	HeldUntil     *time.Time
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	CreatedAt            time.Time
+	SeenAt               *time.Time
+	ReadAt               *time.Time
+	ArchivedAt           *time.Time
+	HeldUntil            *time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
 }
 
 type Invitation struct {
@@ -831,27 +835,28 @@ type Membership struct {
 }
 
 type Notification struct {
-	ID             uuid.UUID
-	EventPosition  int64
-	EventID        uuid.UUID
-	EventType      string
-	Subject        string
-	RecipientID    uuid.UUID
-	ClinicID       *uuid.UUID
-	Category       string
-	Priority       string
-	Rule           string
-	RuleVersion    int32
-	Template       string
-	CreatedAt      time.Time
-	ReadAt         *time.Time
-	HeldUntil      *time.Time
-	SeenAt         *time.Time
-	ArchivedAt     *time.Time
-	PlanKey        string
-	SubjectVersion *int64
-	DueAt          *time.Time
-	AcknowledgedAt *time.Time
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	RuleVersion          int32
+	Template             string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	HeldUntil            *time.Time
+	SeenAt               *time.Time
+	ArchivedAt           *time.Time
+	PlanKey              string
+	SubjectVersion       *int64
+	DueAt                *time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
 }
 
 type NotificationDefault struct {

@@ -98,56 +98,62 @@ SELECT
     created_at,
     read_at,
     plan_key,
-    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    acknowledged_at,
+    needs_acknowledgement
 FROM notifications AS n
 WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
     AND created_at >= $3::timestamptz
     AND created_at < $4::timestamptz
     AND ($5::uuid = '00000000-0000-0000-0000-000000000000' OR recipient_id = $5)
     AND (NOT $6::boolean OR read_at IS NULL)
+    AND (NOT $7::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
     AND (
-        ($7::text = '' AND $8::text = '')
+        ($8::text = '' AND $9::text = '')
         OR EXISTS (
             SELECT
             FROM deliveries AS d
             WHERE d.event_position = n.event_position
                 AND d.recipient_id = n.recipient_id
                 AND d.notification_id = n.id
-                AND ($7 = '' OR d.state = $7)
-                AND ($8 = '' OR d.channel = $8)
+                AND ($8 = '' OR d.state = $8)
+                AND ($9 = '' OR d.channel = $9)
         )
     )
 ORDER BY created_at DESC, id DESC
-LIMIT $9
+LIMIT $10
 `
 
 type NotificationListParams struct {
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
-	CreatedFrom   time.Time
-	CreatedBefore time.Time
-	RecipientID   uuid.UUID
-	Unread        bool
-	State         string
-	Channel       string
-	RowLimit      int32
+	BeforeTime     time.Time
+	BeforeID       uuid.UUID
+	CreatedFrom    time.Time
+	CreatedBefore  time.Time
+	RecipientID    uuid.UUID
+	Unread         bool
+	Unacknowledged bool
+	State          string
+	Channel        string
+	RowLimit       int32
 }
 
 type NotificationListRow struct {
-	ID            uuid.UUID
-	EventPosition int64
-	EventID       uuid.UUID
-	EventType     string
-	Subject       string
-	RecipientID   uuid.UUID
-	ClinicID      *uuid.UUID
-	Category      string
-	Priority      string
-	Rule          string
-	CreatedAt     time.Time
-	ReadAt        *time.Time
-	PlanKey       string
-	DueAt         time.Time
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	PlanKey              string
+	DueAt                time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
 }
 
 // Returns everyone's notifications, newest first, in the order of an inbox; with a state or a
@@ -160,6 +166,7 @@ func (q *Queries) NotificationList(ctx context.Context, arg NotificationListPara
 		arg.CreatedBefore,
 		arg.RecipientID,
 		arg.Unread,
+		arg.Unacknowledged,
 		arg.State,
 		arg.Channel,
 		arg.RowLimit,
@@ -186,6 +193,8 @@ func (q *Queries) NotificationList(ctx context.Context, arg NotificationListPara
 			&i.ReadAt,
 			&i.PlanKey,
 			&i.DueAt,
+			&i.AcknowledgedAt,
+			&i.NeedsAcknowledgement,
 		); err != nil {
 			return nil, err
 		}
@@ -213,6 +222,8 @@ SELECT
     n.read_at,
     n.plan_key,
     coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
     d.created_at AS mark_time,
     d.id AS mark_id
 FROM deliveries AS d
@@ -222,10 +233,11 @@ WHERE d.state = $1::text
     AND ($2::text = '' OR d.channel = $2)
     AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = $3)
     AND (NOT $4::boolean OR n.read_at IS NULL)
-    AND n.created_at >= $5::timestamptz
-    AND n.created_at < $6::timestamptz
-    AND d.created_at >= $5
-    AND (d.created_at, d.id) < ($7::timestamptz, $8::uuid)
+    AND (NOT $5::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
+    AND n.created_at >= $6::timestamptz
+    AND n.created_at < $7::timestamptz
+    AND d.created_at >= $6
+    AND (d.created_at, d.id) < ($8::timestamptz, $9::uuid)
     AND NOT EXISTS (
         SELECT
         FROM deliveries AS later
@@ -237,38 +249,41 @@ WHERE d.state = $1::text
             AND ($2 = '' OR later.channel = $2)
     )
 ORDER BY d.created_at DESC, d.id DESC
-LIMIT $9
+LIMIT $10
 `
 
 type NotificationListInStateParams struct {
-	State         string
-	Channel       string
-	RecipientID   uuid.UUID
-	Unread        bool
-	CreatedFrom   time.Time
-	CreatedBefore time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
-	RowLimit      int32
+	State          string
+	Channel        string
+	RecipientID    uuid.UUID
+	Unread         bool
+	Unacknowledged bool
+	CreatedFrom    time.Time
+	CreatedBefore  time.Time
+	BeforeTime     time.Time
+	BeforeID       uuid.UUID
+	RowLimit       int32
 }
 
 type NotificationListInStateRow struct {
-	ID            uuid.UUID
-	EventPosition int64
-	EventID       uuid.UUID
-	EventType     string
-	Subject       string
-	RecipientID   uuid.UUID
-	ClinicID      *uuid.UUID
-	Category      string
-	Priority      string
-	Rule          string
-	CreatedAt     time.Time
-	ReadAt        *time.Time
-	PlanKey       string
-	DueAt         time.Time
-	MarkTime      time.Time
-	MarkID        uuid.UUID
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	PlanKey              string
+	DueAt                time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	MarkTime             time.Time
+	MarkID               uuid.UUID
 }
 
 // Returns notifications with a delivery in the state, any but sent, and on the channel if one is
@@ -280,6 +295,7 @@ func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationL
 		arg.Channel,
 		arg.RecipientID,
 		arg.Unread,
+		arg.Unacknowledged,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.BeforeTime,
@@ -308,6 +324,8 @@ func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationL
 			&i.ReadAt,
 			&i.PlanKey,
 			&i.DueAt,
+			&i.AcknowledgedAt,
+			&i.NeedsAcknowledgement,
 			&i.MarkTime,
 			&i.MarkID,
 		); err != nil {
@@ -336,7 +354,9 @@ SELECT
     created_at,
     read_at,
     plan_key,
-    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    acknowledged_at,
+    needs_acknowledgement
 FROM notifications
 WHERE recipient_id = $1
     AND held_until IS NULL
@@ -355,20 +375,22 @@ type NotificationListOfRecipientParams struct {
 }
 
 type NotificationListOfRecipientRow struct {
-	ID            uuid.UUID
-	EventPosition int64
-	EventID       uuid.UUID
-	EventType     string
-	Subject       string
-	RecipientID   uuid.UUID
-	ClinicID      *uuid.UUID
-	Category      string
-	Priority      string
-	Rule          string
-	CreatedAt     time.Time
-	ReadAt        *time.Time
-	PlanKey       string
-	DueAt         time.Time
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	PlanKey              string
+	DueAt                time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
 }
 
 // Returns a person's inbox, newest first, without held notifications. A page continues below
@@ -403,6 +425,8 @@ func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg Notificat
 			&i.ReadAt,
 			&i.PlanKey,
 			&i.DueAt,
+			&i.AcknowledgedAt,
+			&i.NeedsAcknowledgement,
 		); err != nil {
 			return nil, err
 		}
@@ -430,6 +454,8 @@ SELECT
     n.read_at,
     n.plan_key,
     coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
     d.created_at AS mark_time,
     d.id AS mark_id
 FROM deliveries AS d
@@ -462,22 +488,24 @@ type NotificationListOwnInStateParams struct {
 }
 
 type NotificationListOwnInStateRow struct {
-	ID            uuid.UUID
-	EventPosition int64
-	EventID       uuid.UUID
-	EventType     string
-	Subject       string
-	RecipientID   uuid.UUID
-	ClinicID      *uuid.UUID
-	Category      string
-	Priority      string
-	Rule          string
-	CreatedAt     time.Time
-	ReadAt        *time.Time
-	PlanKey       string
-	DueAt         time.Time
-	MarkTime      time.Time
-	MarkID        uuid.UUID
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	PlanKey              string
+	DueAt                time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	MarkTime             time.Time
+	MarkID               uuid.UUID
 }
 
 // NotificationListInState for one person, in any state. Those that wait for a clinician to see a critical finding are left out:
@@ -513,8 +541,110 @@ func (q *Queries) NotificationListOwnInState(ctx context.Context, arg Notificati
 			&i.ReadAt,
 			&i.PlanKey,
 			&i.DueAt,
+			&i.AcknowledgedAt,
+			&i.NeedsAcknowledgement,
 			&i.MarkTime,
 			&i.MarkID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const NotificationListUnacknowledged = `-- name: NotificationListUnacknowledged :many
+SELECT
+    id,
+    event_position,
+    event_id,
+    event_type,
+    subject,
+    recipient_id,
+    clinic_id,
+    category,
+    priority,
+    rule,
+    created_at,
+    read_at,
+    plan_key,
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    acknowledged_at,
+    needs_acknowledgement
+FROM notifications
+WHERE recipient_id = $1
+    AND held_until IS NULL
+    AND needs_acknowledgement
+    AND acknowledged_at IS NULL
+    AND (NOT $2::boolean OR read_at IS NULL)
+    AND (created_at, id) < ($3::timestamptz, $4::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT $5
+`
+
+type NotificationListUnacknowledgedParams struct {
+	RecipientID uuid.UUID
+	Unread      bool
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+type NotificationListUnacknowledgedRow struct {
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	PlanKey              string
+	DueAt                time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+}
+
+// Returns those of a person's notifications that still have to be acknowledged, as NotificationListOfRecipient does.
+func (q *Queries) NotificationListUnacknowledged(ctx context.Context, arg NotificationListUnacknowledgedParams) ([]NotificationListUnacknowledgedRow, error) {
+	rows, err := q.db.Query(ctx, NotificationListUnacknowledged,
+		arg.RecipientID,
+		arg.Unread,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationListUnacknowledgedRow
+	for rows.Next() {
+		var i NotificationListUnacknowledgedRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EventPosition,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.ClinicID,
+			&i.Category,
+			&i.Priority,
+			&i.Rule,
+			&i.CreatedAt,
+			&i.ReadAt,
+			&i.PlanKey,
+			&i.DueAt,
+			&i.AcknowledgedAt,
+			&i.NeedsAcknowledgement,
 		); err != nil {
 			return nil, err
 		}
@@ -531,6 +661,8 @@ SELECT
     n.event_type,
     n.subject,
     n.created_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
     coalesce(c.name, '') AS clinic_name,
     coalesce(c.time_zone, '') AS clinic_zone
 FROM notifications n
@@ -546,11 +678,13 @@ type NotificationOfRecipientParams struct {
 }
 
 type NotificationOfRecipientRow struct {
-	EventType  string
-	Subject    string
-	CreatedAt  time.Time
-	ClinicName string
-	ClinicZone string
+	EventType            string
+	Subject              string
+	CreatedAt            time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	ClinicName           string
+	ClinicZone           string
 }
 
 // The clinic is empty for a notification without one.
@@ -561,6 +695,8 @@ func (q *Queries) NotificationOfRecipient(ctx context.Context, arg NotificationO
 		&i.EventType,
 		&i.Subject,
 		&i.CreatedAt,
+		&i.AcknowledgedAt,
+		&i.NeedsAcknowledgement,
 		&i.ClinicName,
 		&i.ClinicZone,
 	)

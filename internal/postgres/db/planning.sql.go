@@ -290,7 +290,7 @@ SELECT
     r.subject,
     nullif(r.subject_version, 0),
     nullif(r.clinic_id, '00000000-0000-0000-0000-000000000000'),
-    due_now() + make_interval(secs => r.after_seconds)
+    CASE WHEN r.step = 0 THEN due_now() + make_interval(secs => r.after_seconds) ELSE 'infinity' END
 FROM (
     SELECT
         unnest($1::bigint[]) AS event_position,
@@ -320,7 +320,7 @@ type EscalationInsertManyParams struct {
 	ClinicIds       []uuid.UUID
 }
 
-// A second planning of the same event adds nothing.
+// A second planning of the same event adds nothing. A step that follows another one begins when that one has ended.
 func (q *Queries) EscalationInsertMany(ctx context.Context, arg EscalationInsertManyParams) error {
 	_, err := q.db.Exec(ctx, EscalationInsertMany,
 		arg.EventPositions,
@@ -339,7 +339,7 @@ func (q *Queries) EscalationInsertMany(ctx context.Context, arg EscalationInsert
 
 const NotificationPlan = `-- name: NotificationPlan :many
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at)
+    rule, rule_version, template, held_until, seen_at, archived_at, plan_key, subject_version, due_at, needs_acknowledgement)
 SELECT
     r.id,
     r.event_position,
@@ -358,7 +358,8 @@ SELECT
     nullif(r.archived_at, '0001-01-01 00:00:00+00'),
     r.plan_key,
     nullif(r.subject_version, 0),
-    nullif(r.due_at, '0001-01-01 00:00:00+00')
+    nullif(r.due_at, '0001-01-01 00:00:00+00'),
+    coalesce(r.needs_acknowledgement, false)
 FROM (
     SELECT
         unnest($1::uuid[]) AS id,
@@ -378,31 +379,33 @@ FROM (
         unnest($15::timestamptz[]) AS archived_at,
         unnest($16::text[]) AS plan_key,
         unnest($17::bigint[]) AS subject_version,
-        unnest($18::timestamptz[]) AS due_at
+        unnest($18::timestamptz[]) AS due_at,
+        unnest($19::boolean[]) AS needs_acknowledgement
 ) AS r
 ON CONFLICT (event_position, recipient_id, plan_key) DO NOTHING
 RETURNING id
 `
 
 type NotificationPlanParams struct {
-	Ids             []uuid.UUID
-	EventPositions  []int64
-	EventIds        []uuid.UUID
-	EventTypes      []string
-	Subjects        []string
-	RecipientIds    []uuid.UUID
-	ClinicIds       []uuid.UUID
-	Categories      []string
-	Priorities      []string
-	Rules           []string
-	RuleVersions    []int32
-	Templates       []string
-	HeldUntils      []time.Time
-	Hidden          []bool
-	ArchivedAts     []time.Time
-	PlanKeys        []string
-	SubjectVersions []int64
-	DueAts          []time.Time
+	Ids                   []uuid.UUID
+	EventPositions        []int64
+	EventIds              []uuid.UUID
+	EventTypes            []string
+	Subjects              []string
+	RecipientIds          []uuid.UUID
+	ClinicIds             []uuid.UUID
+	Categories            []string
+	Priorities            []string
+	Rules                 []string
+	RuleVersions          []int32
+	Templates             []string
+	HeldUntils            []time.Time
+	Hidden                []bool
+	ArchivedAts           []time.Time
+	PlanKeys              []string
+	SubjectVersions       []int64
+	DueAts                []time.Time
+	NeedsAcknowledgements []bool
 }
 
 // Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
@@ -428,6 +431,7 @@ func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanPara
 		arg.PlanKeys,
 		arg.SubjectVersions,
 		arg.DueAts,
+		arg.NeedsAcknowledgements,
 	)
 	if err != nil {
 		return nil, err
