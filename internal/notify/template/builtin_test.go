@@ -33,6 +33,7 @@ var samples = map[string][]string{
 	"appointment":         {"appointment.booked", "appointment.checked_in", "appointment.no_show", "appointment.reversed"},
 	"billing":             {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made", "billing.credit_note_issued"},
 	"chat":                {"chat.message_unread", "chat.message_created"},
+	"digest":              {"ehr.lab_report.created"},
 	"system":              {"user.created"},
 	"generic":             {"user.created"},
 }
@@ -75,6 +76,9 @@ func show(t *testing.T, templates *template.Set, name, locale, typ string, withH
 	data := template.DataFor(typ, "normal", sampleLink, "Demo Clinic")
 	if name == "verification" {
 		data.Code = "204816"
+	}
+	if name == "digest" {
+		data.AddItems(map[string]int{"ehr.lab_report.created": 2, "ehr.lab_report.amended": 1, "appointment.booked": 1, "ehr.allergy.created": 2})
 	}
 	data.AddEvent([]byte(`{"startsAt":"2025-03-03T13:30:00Z","dueOn":"2025-03-31"}`), time.Date(2025, 2, 1, 8, 0, 0, 0, time.UTC), "Europe/Berlin", "Europe/Madrid")
 	render := func(channel string) template.Content {
