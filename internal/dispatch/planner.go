@@ -145,6 +145,7 @@ type notification struct {
 	planKey    string    // The name of a later notification of the event; empty for the one at once.
 	dueAt      time.Time // When the scheduler decides about it next; zero if nothing waits.
 	items      []item    // The messages that go into digests.
+	digest     bool      // It is a digest's own, which is not in the inbox.
 	rule       string    // The name of the rule, where match is nil.
 	// waited are the deliveries of a notification that is decided again.
 	waited []db.DeliveryWaitingRow
