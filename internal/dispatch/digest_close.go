@@ -69,7 +69,7 @@ func (d Digests) Work(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
 			}
 		}
 	}
-	people, err := loadPeople(ctx, queries, asked, d.planner.now())
+	people, err := loadDuePeople(ctx, queries, asked, d.planner.now())
 	if err != nil {
 		return 0, err
 	}

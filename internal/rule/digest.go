@@ -86,11 +86,31 @@ func DailyKey(category event.Category) string { return "daily:" + string(categor
 func (r *resolver) dailyDigest(m *Match, person *Person) *DigestRef {
 	zone := r.zone(person)
 	now := r.people.Due.In(zone)
-	at := time.Date(now.Year(), now.Month(), now.Day(), person.DigestHour, 0, 0, 0, zone)
+	at := atHour(now, 0, person.DigestHour)
 	if !at.After(now) {
-		at = time.Date(now.Year(), now.Month(), now.Day()+1, person.DigestHour, 0, 0, 0, zone)
+		at = atHour(now, 1, person.DigestHour)
 	}
 	return &DigestRef{Key: DailyKey(m.Category), DueAt: at, Max: maxDigestMax}
+}
+
+// atHour returns the time at which a day, counted from that of t, comes to the hour in t's zone. An
+// hour that the clock leaves out is the time at which it is moved forward; of one that comes twice it
+// is the first.
+func atHour(t time.Time, days, hour int) time.Time {
+	zone := t.Location()
+	wall := time.Date(t.Year(), t.Month(), t.Day()+days, hour, 0, 0, 0, time.UTC)
+	_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
+	at := wall.Add(-time.Duration(before) * time.Second).In(zone)
+	if at.Hour() == hour {
+		return at
+	}
+	// The clock was moved since the day before.
+	_, after := at.Zone()
+	if moved := wall.Add(-time.Duration(after) * time.Second).In(zone); moved.Hour() == hour {
+		return moved
+	}
+	start, _ := at.ZoneBounds()
+	return start
 }
 
 // DigestItem is an item of a digest that is due.

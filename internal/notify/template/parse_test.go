@@ -150,7 +150,7 @@ func TestRender_PluralsAndDatesOfTheLocale(t *testing.T) {
 func TestRender_ListsAtMostTenKindsOfThings(t *testing.T) {
 	t.Parallel()
 	data := template.Data{Thing: "lab report", Count: 3}
-	set, err := template.Parse([]byte(head+"  a:\n    push: {title: x, body: '{{list .Items}}'}\n    texts: {de: {push: {title: x, body: '{{list .Items}}'}}}\n"), template.Options{})
+	set, err := template.Parse([]byte(head+"  a:\n    sms: x\n    push: {title: x, body: '{{list .Items}}'}\n    texts: {de: {push: {title: x, body: '{{list .Items}}'}}}\n"), template.Options{})
 	require.NoError(t, err)
 	body := func(locale string) string {
 		c, err := set.Render("a", care.ChannelPush, locale, data)
