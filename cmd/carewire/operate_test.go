@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -88,6 +89,7 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	require.Contains(t, s.ok("rules", "dry-run", draft, strconv.FormatInt(explained.Position, 10)), "rule quiet")
 	require.Contains(t, s.ok("rules", "dry-run", draft, "--type", "ehr.lab_report.created", "--data", `{"doctorId": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"}`), "unknown_user")
 	require.Contains(t, s.ok("rules", "dry-run", draft, "--type", "user.created"), "no rule matches")
+	s.comparesPastEvents(draft, failed[0].EventID)
 	require.Contains(t, s.refused("rules", "explain", "99999999"), "no event at position 99999999")
 
 	_, _, err = s.do("operator@demo.example", http.MethodDelete, "/sandbox/faults", "")
@@ -180,6 +182,44 @@ func TestTemplates_AreListedShownComparedPreviewedAndRolledBack(t *testing.T) {
 	require.Contains(t, s.refused("templates", "preview", "none", "--type", "user.created"), "unknown template")
 }
 
+// comparesPastEvents compares the rules in force, and a draft that drops all but one of their messages, with what was planned.
+func (s *service) comparesPastEvents(draft, eventID string) {
+	s.t.Helper()
+	inForce := filepath.Join(s.t.TempDir(), "rules.yaml")
+	require.NoError(s.t, os.WriteFile(inForce, []byte(s.ok("rules", "show")), 0o600))
+	same := s.ok("rules", "backtest", inForce, "--fail-on-difference")
+	require.Regexp(s.t, `^no differences\n\nTOTAL +COUNT\nevents +\d+\n`, same)
+	require.Regexp(s.t, `positions 1 to \d+; with the addresses, preferences and roles that people have now\n$`, same)
+
+	out := s.ok("rules", "backtest", draft)
+	require.Regexp(s.t, `^CHANGE +RULE +TYPE +CHANNEL +COUNT\n`, out)
+	require.Regexp(s.t, `\nremoved +record-created +ehr.lab_report.created +push +\d+\n`, out)
+	require.Regexp(s.t, `\nremoved +\d+ +ehr.lab_\S+ +record-created +[-0-9a-f]{36} +push +normal clinical +-\n`, out)
+	for line := range strings.SplitSeq(out, "\n") {
+		require.LessOrEqual(s.t, len([]rune(line)), 120, line)
+	}
+	require.Contains(s.t, s.ok("rules", "backtest", draft, "--wide"), eventID)
+	require.Contains(s.t, s.ok("rules", "backtest", draft, "--limit", "1"), "more differences; --limit lists more")
+	require.Contains(s.t, s.ok("rules", "backtest", draft, "--to", "24h"), "no events to compare")
+
+	out, stderr, err := s.run("rules", "backtest", draft, "--json", "--fail-on-difference")
+	require.Error(s.t, err)
+	var result struct {
+		Differences []struct{ Change, Channel string }
+		Groups      []struct{ Count int64 }
+		Summary     struct{ Removed, Unlisted int64 }
+	}
+	require.NoError(s.t, json.Unmarshal([]byte(out), &result))
+	require.NotZero(s.t, result.Summary.Removed)
+	require.NotEmpty(s.t, result.Groups)
+	require.Equal(s.t, fmt.Sprintf("carewire: %d differences\n", len(result.Differences)), stderr)
+
+	broken := filepath.Join(s.t.TempDir(), "broken.yaml")
+	require.NoError(s.t, os.WriteFile(broken, []byte("rules:\n  - {name: one, on: nothing.at.all, recipients: [user: data.userId], channels: [email]}\n"), 0o600))
+	require.Contains(s.t, s.refused("rules", "backtest", broken), broken+":2:")
+	require.Contains(s.t, s.refused("rules", "dry-run", broken, "1"), broken+":2:")
+}
+
 func TestOperatorsCommands_HaveHelpfulErrorsAndExamples(t *testing.T) {
 	t.Parallel()
 	s := &service{t: t, env: append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+filepath.Join(t.TempDir(), "data"))}
@@ -203,6 +243,11 @@ func TestOperatorsCommands_HaveHelpfulErrorsAndExamples(t *testing.T) {
 		"want arguments [VERSION]":                                 {"rules", "show", "1", "2"},
 		`invalid version "0"`:                                      {"rules", "show", "0"},
 		`invalid version "4294967297"`:                             {"rules", "rollback", "4294967297"},
+		`--from: invalid value "yesterday"; want a position`:       {"rules", "backtest", "x.yaml", "--from", "yesterday"},
+		`--to: invalid value "0"; want a position`:                 {"rules", "backtest", "x.yaml", "--to", "0"},
+		"--from must not be after --to":                            {"rules", "backtest", "x.yaml", "--from", "7", "--to", "6"},
+		"--limit must be at least 0, not -1":                       {"rules", "backtest", "x.yaml", "--limit", "-1"},
+		"want one argument FILE":                                   {"rules", "backtest"},
 		`invalid ID "x"`:                                           {"ledger", "redrive", "x"},
 		"--limit must be at least 1, not -1":                       {"follower", "failures", "--limit", "-1"},
 	} {

@@ -14,7 +14,7 @@ import (
 func rulesCommand() *cobra.Command {
 	return group("rules", "Manage the notification rules",
 		rulesCheckCommand(), rulesPublishCommand(), rulesListCommand(), rulesFailuresCommand(), rulesShowCommand(), rulesDiffCommand(),
-		rulesRollbackCommand(), rulesDefaultCommand(), rulesExplainCommand(), rulesDryRunCommand())
+		rulesRollbackCommand(), rulesDefaultCommand(), rulesExplainCommand(), rulesDryRunCommand(), rulesBacktestCommand())
 }
 
 func rulesCheckCommand() *cobra.Command {

@@ -102,6 +102,8 @@ func valueForm(f *pflag.Flag) string {
 		return "a duration such as 90s or 1h"
 	case "time":
 		return "an RFC 3339 time such as 2026-03-14T09:30:00Z"
+	case "bound":
+		return "a position, an RFC 3339 time such as 2026-03-14T09:30:00Z, or a duration such as 24h"
 	case "bool":
 		return "true or false"
 	}

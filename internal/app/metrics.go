@@ -19,6 +19,7 @@ import (
 	"carewire/internal/postgres/db"
 	"carewire/internal/realtime"
 	"carewire/internal/rule"
+	"carewire/internal/scheduler"
 )
 
 // scrapeTimeout bounds the database queries of a scrape. A scrape that times out still returns the
@@ -168,6 +169,24 @@ func (m *metrics) watchFollower(name string, stats func() ledger.FollowerStats) 
 			Name: "carewire_follower_failed_total", Help: "Events that this instance failed to handle and skipped; each is in follower_failures.", ConstLabels: labels,
 		}, func() float64 { return float64(stats().Failed) }),
 	)
+}
+
+// watchScheduler adds the state of the scheduler's sources, of which stats returns the current one.
+func (m *metrics) watchScheduler(stats func() []scheduler.Stats) {
+	for i, source := range stats() {
+		labels := prometheus.Labels{"source": source.Source}
+		m.registry.MustRegister(
+			prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "carewire_scheduler_handled_total", Help: "Due rows that this instance handled.", ConstLabels: labels,
+			}, func() float64 { return float64(stats()[i].Handled) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "carewire_scheduler_postponed_total", Help: "Due rows that this instance could not handle and postponed.", ConstLabels: labels,
+			}, func() float64 { return float64(stats()[i].Postponed) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "carewire_scheduler_overdue_seconds", Help: "For how long the first waiting row has been due; 0 if none is.", ConstLabels: labels,
+			}, func() float64 { return stats()[i].Overdue.Seconds() }),
+		)
+	}
 }
 
 func (m *metrics) watchSockets(stats func() realtime.Stats) {

@@ -29,6 +29,7 @@ import (
 	"carewire/internal/postgres/db"
 	"carewire/internal/realtime"
 	"carewire/internal/rule"
+	"carewire/internal/scheduler"
 	"carewire/internal/templateset"
 )
 
@@ -88,6 +89,7 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	}
 	if s.cfg.Does("dispatch") {
 		s.startDispatch(pl, operator.FollowerHandlers(listeners, planner), waker, listener)
+		s.startScheduler(planner, waker, listener)
 	}
 	if s.cfg.Does("realtime") {
 		return pl, s.startRealtime(ctx, pl, listener)
@@ -244,6 +246,19 @@ func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler
 	for _, name := range Followers() {
 		pl.followers[name] = s.follow(name, handlers[name], listener)
 	}
+}
+
+// startScheduler starts the loop that serves what is due later.
+func (s *Service) startScheduler(planner *dispatch.Planner, waker *outbox.Waker, listener *ledger.Listener) {
+	wake, stop := listener.Ledger()
+	loop := scheduler.New(scheduler.Config{
+		Pool: s.db.worker, Sources: []scheduler.Source{planner.Due()}, Wake: wake, Committed: waker.Wake, Logger: s.logger,
+	})
+	s.metrics.watchScheduler(loop.Stats)
+	s.lifecycle.run("scheduler", func(ctx context.Context) error {
+		defer stop()
+		return loop.Run(ctx)
+	})
 }
 
 // follow starts a follower of the ledger.

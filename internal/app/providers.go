@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -21,6 +22,7 @@ import (
 	"carewire/internal/notify/sms"
 	"carewire/internal/notify/whatsapp"
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 	"carewire/internal/sandbox"
 )
 
@@ -215,6 +217,7 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 		return "", fmt.Errorf("serve the sandbox: %w", err)
 	}
 	p.sandbox, p.address = sandbox.New(), listener.Addr().String()
+	p.sandbox.Clock(s.advanceClock)
 	p.sandbox.Join(func(ctx context.Context) []string {
 		return slices.DeleteFunc(p.sandboxes(ctx), func(address string) bool { return address == p.address })
 	})
@@ -224,6 +227,16 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 	}, listener)
 	p.sandbox.PostReceiptsTo(s.URL, s.cfg.BaseURL, "http://"+p.address)
 	return "http://" + p.address, nil
+}
+
+// advanceClock moves the clock of what is due later, and returns its time.
+func (s *Service) advanceClock(ctx context.Context, by time.Duration) (time.Time, error) {
+	queries := db.New(s.db.worker)
+	if by == 0 {
+		return queries.DueNow(ctx)
+	}
+	moved, err := queries.DueClockMove(ctx, by.Seconds())
+	return moved.DueNow, err
 }
 
 // sandboxes returns the addresses of the sandboxes of all instances that use this database on this

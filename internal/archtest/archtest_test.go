@@ -66,6 +66,7 @@ var allowed = map[string][]string{
 	"notify/receipt":        {"notify", "strictjson"},
 	"notify/notifytest":     {"notify", "notify/template", "sandbox"},
 	"dispatch":              {"care", "event", "ledger", "outbox", "rule", "notify", "notify/template", "postgres", "templateset", "tracing", "versionset"},
+	"scheduler":             {"postgres"},
 	"realtime":              {"care", "event", "ledger", "postgres", "strictjson"},
 	"analytics":             {"care", "event", "ledger", "postgres"},
 	"audit":                 {"care", "event", "ledger", "outbox", "postgres"},

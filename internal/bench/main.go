@@ -48,6 +48,7 @@ func parts() []part {
 		{"writes", "REST writes, compared to the same inserts through pgx", writes},
 		{"sequence", "moving the outbox to the ledger", sequence},
 		{"dispatch", "planning events with four messages each", plan},
+		{"backtest", "comparing a draft of the rules with four messages of each event", backtest},
 		{"large", "planning events at a clinic with a staff of 3,000", planLarge},
 		{"deliver", "messages to a provider, compared to River's empty jobs", deliver},
 		{"receipts", "delivery receipts of a provider", receipts},

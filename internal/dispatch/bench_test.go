@@ -2,16 +2,20 @@ package dispatch_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
+	"carewire/internal/dispatch"
 	"carewire/internal/event"
 	"carewire/internal/postgres"
+	"carewire/internal/rule"
 )
 
 // counter counts the statements of a pool.
@@ -75,4 +79,45 @@ func BenchmarkPlanner(b *testing.B) {
 	}
 	b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "events/s")
 	b.ReportMetric(float64(4*size*b.N)/b.Elapsed().Seconds(), "deliveries/s")
+}
+
+// BenchmarkBacktest compares the default rules with themselves over a ledger of 20,000 events about
+// 1,000 patients, most of which the default rules match. A patient has a doctor and a nurse.
+func BenchmarkBacktest(b *testing.B) {
+	const events, patients = 20_000, 1000
+	env := setup(b)
+	env.inForce(string(rule.Default()))
+	var doctors, nurses, people []uuid.UUID
+	for i := range 20 {
+		doctors, nurses = append(doctors, env.user(fmt.Sprintf("doc%d", i), care.Doctor)), append(nurses, env.user(fmt.Sprintf("nurse%d", i), care.Nurse))
+	}
+	for i := range patients {
+		people = append(people, env.user(fmt.Sprintf("pat%d", i), care.Patient))
+		env.team(people[i], doctors[i%20], nurses[i%20])
+	}
+	env.exec(`ANALYZE users, memberships, care_team, devices`)
+	for first := 0; first < events; first += patients {
+		batch := make([]event.Event, patients)
+		for i := range batch {
+			switch i % 10 {
+			case 8:
+				batch[i] = env.account("user.updated", people[i])
+			case 9: // No rule matches.
+				batch[i] = env.record("ehr.lab_report.updated", people[i], doctors[i%20])
+			default:
+				batch[i] = env.record("ehr.lab_report.created", people[i], doctors[i%20])
+			}
+		}
+		env.append(batch...)
+	}
+	env.drain()
+	env.exec(`VACUUM (ANALYZE) events`)
+	env.exec(`VACUUM (ANALYZE) notifications`)
+	env.exec(`VACUUM (ANALYZE) deliveries`)
+	for b.Loop() {
+		result := env.backtest(dispatch.BacktestRequest{Source: string(rule.Default())})
+		require.Equal(b, int64(events), result.Summary.Events)
+		require.Zero(b, result.Summary.Differences())
+	}
+	b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,6 +19,38 @@ func Read(ctx context.Context, q db.DBTX, after int64, limit int32) ([]event.Eve
 	return Events(q, func(q *db.Queries) ([]db.Event, error) {
 		return q.EventList(ctx, db.EventListParams{FirstPosition: after + 1, MaxEvents: limit})
 	})
+}
+
+// ReadTypes returns the events of some types at the positions from first to before end, in order.
+// Events that cannot be read completely are Unreadable.
+func ReadTypes(ctx context.Context, q db.DBTX, first, end int64, types []string) ([]event.Event, error) {
+	return Events(q, func(q *db.Queries) ([]db.Event, error) {
+		return q.EventListTypes(ctx, db.EventListTypesParams{FirstPosition: first, EndPosition: end, Types: types})
+	})
+}
+
+// PositionAt returns the position of the first event that was recorded at a time or later; the one
+// after the last event if there is none. recorded_at has no index, but it never decreases along the
+// ledger: about 30 look-ups find the position among a billion events.
+func PositionAt(ctx context.Context, q db.DBTX, at time.Time) (int64, error) {
+	head, err := GetLastEvent(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	queries, low, high := db.New(q), int64(1), head.Position+1
+	for low < high {
+		middle := low + (high-low)/2
+		row, err := queries.LedgerTimeFrom(ctx, middle)
+		if err != nil {
+			return 0, fmt.Errorf("read the time of an event: %w", postgres.Translate(err))
+		}
+		if row.RecordedAt.Before(at) {
+			low = row.Position + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
 }
 
 // Head returns the cursor of the ledger's last event, in the newest epoch: position 0 if the ledger

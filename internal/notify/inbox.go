@@ -33,7 +33,10 @@ type Notification struct {
 	Rule        string     `json:"rule" doc:"The rule that matched the event."`
 	CreatedAt   time.Time  `json:"createdAt" format:"date-time"`
 	ReadAt      *time.Time `json:"readAt,omitempty" format:"date-time"`
-	Deliveries  []Delivery `json:"deliveries"`
+	// PlanKey is the rule and its time, for a notification that a schedule planned.
+	PlanKey    string     `json:"planKey,omitempty" example:"appointment-reminder/24h-before-startsAt" doc:"The rule and the time of its schedule, for a notification that was planned for later."`
+	DueAt      *time.Time `json:"dueAt,omitempty" format:"date-time" doc:"When it is sent, or decided again; left out if nothing waits."`
+	Deliveries []Delivery `json:"deliveries"`
 }
 
 // Delivery is the state of one message of a notification.
@@ -49,6 +52,7 @@ type Delivery struct {
 	CreatedAt         time.Time  `json:"createdAt" format:"date-time"`
 	UpdatedAt         time.Time  `json:"updatedAt" format:"date-time"`
 	SentAt            *time.Time `json:"sentAt,omitempty" format:"date-time"`
+	NotBefore         *time.Time `json:"notBefore,omitempty" format:"date-time" doc:"The end of the recipient's quiet hours, until which the message waits."`
 }
 
 // NotificationPage is one page of a list of notifications. Next is the cursor of the next page, or
@@ -85,8 +89,13 @@ func (i *Inbox) read(ctx context.Context, actor care.Actor, fn func(q *db.Querie
 }
 
 // ListOwn returns the actor's own notifications, newest first, and the number of unread ones,
-// counted up to 1000. Of the filter it uses Unread, Before and Limit.
+// counted up to 1000. Of the filter it uses Unread, State, Before and Limit. With a State it returns
+// those with a message in that state, also notifications that are planned for later and not in the
+// inbox yet, and counts no unread ones.
 func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFilter) (page NotificationPage, unread int64, err error) {
+	if f.State != "" {
+		return i.listOwnInState(ctx, actor, f)
+	}
 	var rows []db.NotificationListOfRecipientRow
 	err = i.read(ctx, actor, func(q *db.Queries) (err error) {
 		rows, err = q.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
@@ -107,6 +116,25 @@ func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFil
 	}
 	page, err = i.page(ctx, actor, all, f.Limit)
 	return page, unread, err
+}
+
+func (i *Inbox) listOwnInState(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, int64, error) {
+	var found []db.NotificationListOwnInStateRow
+	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
+		found, err = q.NotificationListOwnInState(ctx, db.NotificationListOwnInStateParams{
+			State: f.State, RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
+		})
+		return err
+	})
+	if err != nil {
+		return NotificationPage{}, 0, fmt.Errorf("read inbox by state: %w", err)
+	}
+	rows := make([]db.NotificationListInStateRow, len(found))
+	for n, r := range found {
+		rows[n] = db.NotificationListInStateRow(r)
+	}
+	page, err := i.pageInState(ctx, actor, rows, f.Limit)
+	return page, 0, err
 }
 
 // ListAll returns the notifications of all recipients, newest first. It is for operators. With a
@@ -148,10 +176,15 @@ func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f Notificatio
 	if err != nil {
 		return NotificationPage{}, fmt.Errorf("read notifications by state: %w", err)
 	}
+	return i.pageInState(ctx, actor, found, f.Limit)
+}
+
+// pageInState returns at most limit of the rows, with the cursor of the last delivery.
+func (i *Inbox) pageInState(ctx context.Context, actor care.Actor, found []db.NotificationListInStateRow, limit int) (NotificationPage, error) {
 	var next string
-	if len(found) > f.Limit {
-		found = found[:f.Limit]
-		last := found[f.Limit-1]
+	if len(found) > limit {
+		found = found[:limit]
+		last := found[limit-1]
 		next = care.PageCursor{Time: last.MarkTime, ID: last.MarkID}.String()
 	}
 	rows := make([]db.NotificationListRow, len(found))
@@ -159,10 +192,10 @@ func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f Notificatio
 		rows[n] = db.NotificationListRow{
 			ID: r.ID, EventPosition: r.EventPosition, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
 			RecipientID: r.RecipientID, ClinicID: r.ClinicID, Category: r.Category, Priority: r.Priority, Rule: r.Rule,
-			CreatedAt: r.CreatedAt, ReadAt: r.ReadAt,
+			CreatedAt: r.CreatedAt, ReadAt: r.ReadAt, PlanKey: r.PlanKey, DueAt: r.DueAt,
 		}
 	}
-	page, err := i.page(ctx, actor, rows, f.Limit)
+	page, err := i.page(ctx, actor, rows, limit)
 	page.Next = next
 	return page, err
 }
@@ -182,7 +215,7 @@ func (i *Inbox) page(ctx context.Context, actor care.Actor, rows []db.Notificati
 		page.Items = append(page.Items, Notification{
 			ID: row.ID, EventID: row.EventID, EventType: row.EventType, Position: row.EventPosition, Subject: row.Subject,
 			RecipientID: row.RecipientID, ClinicID: row.ClinicID, Category: row.Category, Priority: row.Priority, Rule: row.Rule,
-			CreatedAt: row.CreatedAt.UTC(), ReadAt: row.ReadAt, Deliveries: append([]Delivery{}, deliveries[row.ID]...),
+			CreatedAt: row.CreatedAt.UTC(), ReadAt: row.ReadAt, PlanKey: row.PlanKey, DueAt: orNil(row.DueAt), Deliveries: append([]Delivery{}, deliveries[row.ID]...),
 		})
 	}
 	return page, nil
@@ -206,10 +239,19 @@ func (i *Inbox) deliveries(ctx context.Context, actor care.Actor, rows []db.Noti
 	for _, d := range found {
 		all[d.NotificationID] = append(all[d.NotificationID], Delivery{
 			ID: d.ID, Channel: d.Channel, State: d.State, Reason: d.Reason, Attempt: d.Attempt, PossibleDuplicate: d.PossibleDuplicate,
-			Provider: orEmpty(d.Provider), ErrorCode: orEmpty(d.ErrorCode), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(), SentAt: d.SentAt,
+			Provider: orEmpty(d.Provider), ErrorCode: orEmpty(d.ErrorCode), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(), SentAt: d.SentAt, NotBefore: d.NotBefore,
 		})
 	}
 	return all, nil
+}
+
+// orNil returns nil for the year 1, which queries return for a missing time.
+func orNil(t time.Time) *time.Time {
+	if t.Year() <= 1 {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }
 
 // Summary is the part of a notification that a link in a message leads to.

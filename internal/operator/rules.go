@@ -161,17 +161,57 @@ func (o *Operator) DryRunRules(ctx context.Context, file string, in DryRunReques
 	if err != nil {
 		return run, err
 	}
-	err = o.withJobs(ctx, func(j *jobs) error {
-		err := postgres.InTx(ctx, j.writer.Pool(), func(tx pgx.Tx) (err error) {
-			run, err = j.planner.DryRun(ctx, tx, in, known)
-			return err
-		})
-		if file != "" {
-			err = inFile(file, err)
-		}
+	j, err := o.jobs.get(ctx)
+	if err != nil {
+		return run, err
+	}
+	err = postgres.InTx(ctx, j.writer.Pool(), func(tx pgx.Tx) (err error) {
+		run, err = j.planner.DryRun(ctx, tx, in, known)
 		return err
 	})
-	return run, err
+	return run, o.safeInFile(file, err)
+}
+
+// BacktestRequest is a draft of the rules and a part of the ledger.
+type BacktestRequest = dispatch.BacktestRequest
+
+// BacktestBound is a place in the ledger: a position or a time.
+type BacktestBound = dispatch.Bound
+
+// BacktestProgress is how far a backtest is.
+type BacktestProgress = dispatch.BacktestProgress
+
+// Backtest is the comparison of a draft of the rules with what was planned.
+type Backtest = dispatch.Backtest
+
+// BacktestDifference is a difference for one person on one channel.
+type BacktestDifference = dispatch.BacktestDifference
+
+// BacktestMessage is a message, or the reason why there is none.
+type BacktestMessage = dispatch.BacktestMessage
+
+// BacktestRules compares a draft of the rules with what was planned; see dispatch.Planner.Backtest.
+// It writes nothing. file is the draft's name in errors.
+func (o *Operator) BacktestRules(ctx context.Context, file string, in BacktestRequest, progress func(BacktestProgress)) (result Backtest, err error) {
+	known, err := o.known.get(ctx)
+	if err != nil {
+		return result, err
+	}
+	j, err := o.jobs.get(ctx)
+	if err != nil {
+		return result, err
+	}
+	result, err = j.planner.Backtest(ctx, j.writer.Pool(), in, known, progress)
+	return result, o.safeInFile(file, err)
+}
+
+// safeInFile is safe, except that each error of a rule set is returned with the file's name, unless
+// that is empty.
+func (o *Operator) safeInFile(file string, err error) error {
+	if mistakes, ok := errors.AsType[rule.Errors](err); ok && file != "" {
+		return mistakes.In(file)
+	}
+	return o.safe(err)
 }
 
 // inFile adds the file's name to each error of a rule set.

@@ -337,6 +337,26 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.EventList(ctx, db.EventListParams{FirstPosition: 60000, MaxEvents: 500})
 			return err
 		}},
+		{"events of some types", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EventListTypes(ctx, db.EventListTypesParams{FirstPosition: 60000, EndPosition: 60500, Types: []string{"user.updated", "user.created"}})
+			return err
+		}},
+		{"time of an event", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.LedgerTimeFrom(ctx, 60000)
+			return err
+		}},
+		{"notifications to compare", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.BacktestNotifications(ctx, db.BacktestNotificationsParams{FirstPosition: 60000, EndPosition: 60500, MaxRows: 1000})
+			return err
+		}},
+		{"deliveries to compare", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.BacktestDeliveries(ctx, db.BacktestDeliveriesParams{FirstPosition: 60000, EndPosition: 60100})
+			return err
+		}},
+		{"decisions to compare", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.BacktestDecisions(ctx, []int64{60001, 60003})
+			return err
+		}},
 		{"deliveries", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.DeliveryList(ctx, lots("", "", ""))
 			return err

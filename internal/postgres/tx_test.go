@@ -42,6 +42,23 @@ func TestInTx_CommitsWhatSucceedsAtReadCommitted(t *testing.T) {
 	require.Equal(t, 1, clinics(t, db))
 }
 
+func TestInReadTx_ReadsAndRefusesWrites(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	require.NoError(t, postgres.InReadTx(t.Context(), db.App, func(tx pgx.Tx) error {
+		var level string
+		require.NoError(t, tx.QueryRow(t.Context(), "SHOW transaction_isolation").Scan(&level))
+		require.Equal(t, "read committed", level)
+		return nil
+	}))
+	err := postgres.InReadTx(t.Context(), db.App, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), addClinic)
+		return err
+	})
+	require.Equal(t, care.Unavailable, care.CodeOf(err), "%v", err)
+	require.Zero(t, clinics(t, db))
+}
+
 func TestInTx_RollsBackWhatFailsAndTranslatesTheError(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)

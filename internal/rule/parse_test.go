@@ -24,9 +24,9 @@ func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
 		{"a rule that is text", "rules:\n  - hello\n", "line 2: rule #1: want fields, got text"},
 		{"an unknown field", one("user.created", "    chanels: [email]\n"), "line 6: rule one: chanels: unknown field"},
 		{"a field twice", one("user.created", "    channels: [push]\n"), "rule one: channels: duplicate field"},
-		{"schedule", one("user.created", "    schedule: 24h\n"), "rule one: schedule: is not supported yet"},
-		{"digest", one("user.created", "    digest: {every: 1h}\n"), "rule one: digest: is not supported yet"},
-		{"escalate", one("user.created", "    escalate: []\n"), "rule one: escalate: is not supported yet"},
+		{"schedule", one("user.created", "    schedule: 24h\n"), "rule one: schedule: want a list, got text"},
+		{"digest", one("user.created", "    digest: {every: 1h}\n"), "rule one: digest.every: unknown field; want one of window, key, max, channels"},
+		{"escalate", one("user.created", "    escalate: []\n"), "rule one: escalate: is empty; want at least one entry"},
 		{"an anchor", one("user.created", "    template: &a welcome\n"), "not supported"},
 		{"a number as text", one("user.created", "    template: 7\n"), "rule one: template: want text, got a number"},
 		{"an empty value", one("user.created", "    template:\n"), "rule one: template: want text, got nothing"},
@@ -106,7 +106,7 @@ my.yaml:9: rule first: priority: unknown priority "soon"; want one of critical, 
 my.yaml:10: rule #2: name: is missing: want a name, which deliveries and decisions are stored with
 my.yaml:12: rule #2: recipients[0].role: unknown clinic role "king"; want one of doctor, nurse, receptionist, admin
 my.yaml:14: rule #2: recipients[1].unless: undeclared reference to 'recipient.size' (did you mean 'recipient.id' or 'recipient.role'?). There are data.<field>, event.id, event.type, event.source, event.subject, event.time, event.clinicid, event.personid, event.actorid, event.actorrole, event.subjectversion, event.imported, recipient.id, recipient.role
-my.yaml:16: rule #2: colour: unknown field; want one of name, on, when, recipients, channels, fallback, priority, category, template, imported, unverified, ttl
+my.yaml:16: rule #2: colour: unknown field; want one of name, on, when, recipients, channels, fallback, priority, category, template, imported, unverified, ttl, schedule, digest, throttle, escalate
 `), errs.In("my.yaml").Error())
 }
 

@@ -83,6 +83,7 @@ type Sandbox struct {
 	faults   []*Fault
 	lastFlt  int64
 	peers    func(ctx context.Context) []string
+	clock    func(ctx context.Context, advance time.Duration) (time.Time, error)
 
 	tokens map[string]time.Time // issued access tokens and when they expire
 	// webhooks are where receipts are posted.
@@ -107,6 +108,8 @@ func (s *Sandbox) Handler() http.Handler {
 	mux.HandleFunc("GET /sandbox/faults", s.listFaults)
 	mux.HandleFunc("POST /sandbox/faults", s.everywhere(s.addFault))
 	mux.HandleFunc("DELETE /sandbox/faults", s.everywhere(s.clearFaults))
+	mux.HandleFunc("GET /sandbox/clock", s.showClock)
+	mux.HandleFunc("POST /sandbox/clock", s.advanceClock)
 	return mux
 }
 

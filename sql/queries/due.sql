@@ -5,10 +5,16 @@
 SELECT due_now()::timestamptz AS due_now;
 
 -- name: DueClockMove :one
--- Moves the clock of what is due ahead, and returns it. Only a demo does.
-UPDATE due_clock
-SET ahead = ahead + make_interval(secs => @seconds::double precision)
-RETURNING (now() + ahead)::timestamptz AS due_now;
+-- Moves the clock of what is due ahead, returns it, and wakes the scheduler of every instance. Only a demo does.
+WITH moved AS (
+    UPDATE due_clock
+    SET ahead = ahead + make_interval(secs => @seconds::double precision)
+    RETURNING (now() + ahead)::timestamptz AS due_now
+)
+SELECT
+    moved.due_now,
+    coalesce(pg_notify('carewire_ledger', '')::text, '')::text AS woken
+FROM moved;
 
 -- name: NotificationNextDue :one
 -- Returns the seconds until the first notification is due; no row if none waits.

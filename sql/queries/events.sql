@@ -145,6 +145,25 @@ WHERE position >= @first_position
 ORDER BY position
 LIMIT @max_events;
 
+-- Returns the events of these types in a part of the ledger.
+-- name: EventListTypes :many
+SELECT *
+FROM events
+WHERE position >= @first_position
+    AND position < @end_position
+    AND type = ANY(@types::text[])
+ORDER BY position;
+
+-- Returns when the first event from a position on was recorded.
+-- name: LedgerTimeFrom :one
+SELECT
+    position,
+    recorded_at
+FROM events
+WHERE position >= @first_position
+ORDER BY position
+LIMIT 1;
+
 -- Returns the trace data of a batch's events with a request that was or may have been sampled. An
 -- unreadable time is returned as the nearest readable one.
 -- name: EventTraces :many

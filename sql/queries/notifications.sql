@@ -13,7 +13,9 @@ SELECT
     priority,
     rule,
     created_at,
-    read_at
+    read_at,
+    plan_key,
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
 FROM notifications
 WHERE recipient_id = @recipient_id
     AND held_until IS NULL
@@ -37,7 +39,9 @@ SELECT
     priority,
     rule,
     created_at,
-    read_at
+    read_at,
+    plan_key,
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
 FROM notifications AS n
 WHERE (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
     AND created_at >= @created_from::timestamptz
@@ -76,6 +80,8 @@ SELECT
     n.rule,
     n.created_at,
     n.read_at,
+    n.plan_key,
+    coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
     d.created_at AS mark_time,
     d.id AS mark_id
 FROM deliveries AS d
@@ -98,6 +104,45 @@ WHERE d.state = @state::text
             AND (later.created_at, later.id) > (d.created_at, d.id)
             AND later.state = @state
             AND (@channel = '' OR later.channel = @channel)
+    )
+ORDER BY d.created_at DESC, d.id DESC
+LIMIT @row_limit;
+
+-- name: NotificationListOwnInState :many
+-- NotificationListInState for one person, in any state. Those that wait for a clinician to see a critical finding are left out:
+-- their recipient must not learn of them.
+SELECT
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    n.plan_key,
+    coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    d.created_at AS mark_time,
+    d.id AS mark_id
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+WHERE d.state = @state::text
+    AND d.recipient_id = @recipient_id
+    AND (n.held_until IS NULL OR n.plan_key <> '')
+    AND (NOT @unread::boolean OR n.read_at IS NULL)
+    AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
+    AND NOT EXISTS (
+        SELECT
+        FROM deliveries AS later
+        WHERE later.event_position = d.event_position
+            AND later.recipient_id = d.recipient_id
+            AND later.notification_id = d.notification_id
+            AND (later.created_at, later.id) > (d.created_at, d.id)
+            AND later.state = @state
     )
 ORDER BY d.created_at DESC, d.id DESC
 LIMIT @row_limit;
@@ -128,7 +173,8 @@ SELECT
     d.error_code,
     d.created_at,
     d.updated_at,
-    d.sent_at
+    d.sent_at,
+    d.not_before
 FROM notifications AS n
 JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id AND d.notification_id = n.id
 WHERE n.id = ANY (@notification_ids::uuid[])

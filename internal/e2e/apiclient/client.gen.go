@@ -383,17 +383,20 @@ type Coding struct {
 // Delivery defines model for Delivery.
 type Delivery struct {
 	// Attempt The number of calls of the provider.
-	Attempt           int32              `json:"attempt"`
-	Channel           string             `json:"channel"`
-	CreatedAt         time.Time          `json:"createdAt"`
-	ErrorCode         *string            `json:"errorCode,omitempty"`
-	Id                openapi_types.UUID `json:"id"`
-	PossibleDuplicate *bool              `json:"possibleDuplicate,omitempty"`
-	Provider          *string            `json:"provider,omitempty"`
-	Reason            *string            `json:"reason,omitempty"`
-	SentAt            *time.Time         `json:"sentAt,omitempty"`
-	State             DeliveryState      `json:"state"`
-	UpdatedAt         time.Time          `json:"updatedAt"`
+	Attempt   int32              `json:"attempt"`
+	Channel   string             `json:"channel"`
+	CreatedAt time.Time          `json:"createdAt"`
+	ErrorCode *string            `json:"errorCode,omitempty"`
+	Id        openapi_types.UUID `json:"id"`
+
+	// NotBefore The end of the recipient's quiet hours, until which the message waits.
+	NotBefore         *time.Time    `json:"notBefore,omitempty"`
+	PossibleDuplicate *bool         `json:"possibleDuplicate,omitempty"`
+	Provider          *string       `json:"provider,omitempty"`
+	Reason            *string       `json:"reason,omitempty"`
+	SentAt            *time.Time    `json:"sentAt,omitempty"`
+	State             DeliveryState `json:"state"`
+	UpdatedAt         time.Time     `json:"updatedAt"`
 }
 
 // DeliveryState defines model for Delivery.State.
@@ -611,11 +614,19 @@ type Notification struct {
 	ClinicId   *openapi_types.UUID `json:"clinicId,omitempty"`
 	CreatedAt  time.Time           `json:"createdAt"`
 	Deliveries []Delivery          `json:"deliveries"`
-	EventId    openapi_types.UUID  `json:"eventId"`
+
+	// DueAt When it is sent, or decided again; left out if nothing waits.
+	DueAt   *time.Time         `json:"dueAt,omitempty"`
+	EventId openapi_types.UUID `json:"eventId"`
 
 	// EventType Examples: ehr.lab_report.created
 	EventType string             `json:"eventType"`
 	Id        openapi_types.UUID `json:"id"`
+
+	// PlanKey The rule and the time of its schedule, for a notification that was planned for later.
+	//
+	// Examples: appointment-reminder/24h-before-startsAt
+	PlanKey *string `json:"planKey,omitempty"`
 
 	// Position The event's position in the ledger.
 	Position    int64              `json:"position"`
@@ -637,7 +648,7 @@ type NotificationPage struct {
 	// Next The cursor of the next page; left out on the last one.
 	Next *string `json:"next,omitempty"`
 
-	// Unread The number of the caller's unread notifications, counted up to 1000; left out for operators.
+	// Unread The number of the caller's unread notifications, counted up to 1000; left out for operators, and with a state.
 	Unread *int64 `json:"unread,omitempty"`
 }
 
@@ -865,7 +876,7 @@ type ListNotificationsParams struct {
 	// Unread true returns only unread notifications.
 	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
 
-	// State For operators: only those with a delivery in this state.
+	// State Only those with a delivery in this state. planned also returns those that are planned for later, which are not in the inbox yet.
 	State *ListNotificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Channel For operators: only those with a delivery on this channel, in that state if one is given.
@@ -1127,7 +1138,7 @@ type ClientInterface interface {
 
 	// ListNotifications List notifications
 	//
-	// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
+	// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
 	//
 	// Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1279,7 +1290,7 @@ func (c *Client) Me(ctx context.Context, params *MeParams, reqEditors ...Request
 
 // ListNotifications List notifications
 //
-// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
+// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
 //
 // Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 func (c *Client) ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2058,7 +2069,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListNotificationsWithResponse List notifications
 	//
-	// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
+	// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3030,7 +3041,7 @@ func (c *ClientWithResponses) MeWithResponse(ctx context.Context, params *MePara
 
 // ListNotificationsWithResponse List notifications
 //
-// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
+// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
 //
 // Returns a wrapper object for the known response body format(s).
 //

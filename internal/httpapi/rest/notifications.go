@@ -18,12 +18,12 @@ type NotificationPage struct {
 	Items []notify.Notification `json:"items"`
 	Next  string                `json:"next,omitempty" doc:"The cursor of the next page; left out on the last one."`
 	// Unread is nil in an operator's list of all recipients.
-	Unread *int64 `json:"unread,omitempty" doc:"The number of the caller's unread notifications, counted up to 1000; left out for operators."`
+	Unread *int64 `json:"unread,omitempty" doc:"The number of the caller's unread notifications, counted up to 1000; left out for operators, and with a state."`
 }
 
 type notificationsInput struct {
 	Unread      bool      `query:"unread" doc:"true returns only unread notifications."`
-	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"For operators: only those with a delivery in this state."`
+	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those with a delivery in this state. planned also returns those that are planned for later, which are not in the inbox yet."`
 	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel, in that state if one is given."`
 	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only those of this recipient."`
 	From        time.Time `query:"from" format:"date-time" doc:"For operators: only those created at this time or later."`
@@ -37,7 +37,6 @@ func (in *notificationsInput) checkOwn() error {
 		field string
 		given bool
 	}{
-		{"state", in.State != ""},
 		{"channel", in.Channel != ""},
 		{"recipientId", in.RecipientID != uuid.Nil},
 		{"from", !in.From.IsZero()},
@@ -57,7 +56,7 @@ func registerNotifications(api *httpapi.Server, notifications *notify.Inbox, own
 		Tag: "me", Action: care.SelfManage,
 		Summary: "List notifications",
 		Description: "The caller's notifications, newest first. Operators get those of all " +
-			"recipients, with filters for state, channel, time and recipient.",
+			"recipients, with filters for channel, time and recipient.",
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *notificationsInput) (*output, error) {
 		page, err := listNotifications(ctx, notifications, in)
@@ -97,5 +96,8 @@ func listNotifications(ctx context.Context, notifications *notify.Inbox, in *not
 		return NotificationPage{}, err
 	}
 	page, unread, err := notifications.ListOwn(ctx, actor, filter)
+	if in.State != "" {
+		return NotificationPage{Items: page.Items, Next: page.Next}, err
+	}
 	return NotificationPage{Items: page.Items, Next: page.Next, Unread: &unread}, err
 }

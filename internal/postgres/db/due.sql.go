@@ -146,17 +146,28 @@ func (q *Queries) DeliveryWaiting(ctx context.Context, arg DeliveryWaitingParams
 }
 
 const DueClockMove = `-- name: DueClockMove :one
-UPDATE due_clock
-SET ahead = ahead + make_interval(secs => $1::double precision)
-RETURNING (now() + ahead)::timestamptz AS due_now
+WITH moved AS (
+    UPDATE due_clock
+    SET ahead = ahead + make_interval(secs => $1::double precision)
+    RETURNING (now() + ahead)::timestamptz AS due_now
+)
+SELECT
+    moved.due_now,
+    coalesce(pg_notify('carewire_ledger', '')::text, '')::text AS woken
+FROM moved
 `
 
-// Moves the clock of what is due ahead, and returns it. Only a demo does.
-func (q *Queries) DueClockMove(ctx context.Context, seconds float64) (time.Time, error) {
+type DueClockMoveRow struct {
+	DueNow time.Time
+	Woken  string
+}
+
+// Moves the clock of what is due ahead, returns it, and wakes the scheduler of every instance. Only a demo does.
+func (q *Queries) DueClockMove(ctx context.Context, seconds float64) (DueClockMoveRow, error) {
 	row := q.db.QueryRow(ctx, DueClockMove, seconds)
-	var due_now time.Time
-	err := row.Scan(&due_now)
-	return due_now, err
+	var i DueClockMoveRow
+	err := row.Scan(&i.DueNow, &i.Woken)
+	return i, err
 }
 
 const DueNow = `-- name: DueNow :one

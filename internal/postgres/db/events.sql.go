@@ -156,6 +156,62 @@ func (q *Queries) EventList(ctx context.Context, arg EventListParams) ([]Event, 
 	return items, nil
 }
 
+const EventListTypes = `-- name: EventListTypes :many
+SELECT position, epoch, event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role, cause_id, correlation_id, traceparent, imported, recorded_at, leaf_hash
+FROM events
+WHERE position >= $1
+    AND position < $2
+    AND type = ANY($3::text[])
+ORDER BY position
+`
+
+type EventListTypesParams struct {
+	FirstPosition int64
+	EndPosition   int64
+	Types         []string
+}
+
+// Returns the events of these types in a part of the ledger.
+func (q *Queries) EventListTypes(ctx context.Context, arg EventListTypesParams) ([]Event, error) {
+	rows, err := q.db.Query(ctx, EventListTypes, arg.FirstPosition, arg.EndPosition, arg.Types)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Event
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.Position,
+			&i.Epoch,
+			&i.EventID,
+			&i.Type,
+			&i.Source,
+			&i.Subject,
+			&i.SubjectVersion,
+			&i.Time,
+			&i.Data,
+			&i.ClinicID,
+			&i.PersonID,
+			&i.ActorID,
+			&i.ActorRole,
+			&i.CauseID,
+			&i.CorrelationID,
+			&i.Traceparent,
+			&i.Imported,
+			&i.RecordedAt,
+			&i.LeafHash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const EventTraces = `-- name: EventTraces :many
 SELECT
     position,
@@ -451,6 +507,29 @@ SELECT pg_notify('carewire_ledger', ($1::bigint)::text)
 func (q *Queries) LedgerRing(ctx context.Context, lastPosition int64) error {
 	_, err := q.db.Exec(ctx, LedgerRing, lastPosition)
 	return err
+}
+
+const LedgerTimeFrom = `-- name: LedgerTimeFrom :one
+SELECT
+    position,
+    recorded_at
+FROM events
+WHERE position >= $1
+ORDER BY position
+LIMIT 1
+`
+
+type LedgerTimeFromRow struct {
+	Position   int64
+	RecordedAt time.Time
+}
+
+// Returns when the first event from a position on was recorded.
+func (q *Queries) LedgerTimeFrom(ctx context.Context, firstPosition int64) (LedgerTimeFromRow, error) {
+	row := q.db.QueryRow(ctx, LedgerTimeFrom, firstPosition)
+	var i LedgerTimeFromRow
+	err := row.Scan(&i.Position, &i.RecordedAt)
+	return i, err
 }
 
 const LedgerTop = `-- name: LedgerTop :one

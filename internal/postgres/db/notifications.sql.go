@@ -25,7 +25,8 @@ SELECT
     d.error_code,
     d.created_at,
     d.updated_at,
-    d.sent_at
+    d.sent_at,
+    d.not_before
 FROM notifications AS n
 JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id AND d.notification_id = n.id
 WHERE n.id = ANY ($1::uuid[])
@@ -45,6 +46,7 @@ type NotificationDeliveriesRow struct {
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	SentAt            *time.Time
+	NotBefore         *time.Time
 }
 
 func (q *Queries) NotificationDeliveries(ctx context.Context, notificationIds []uuid.UUID) ([]NotificationDeliveriesRow, error) {
@@ -69,6 +71,7 @@ func (q *Queries) NotificationDeliveries(ctx context.Context, notificationIds []
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.SentAt,
+			&i.NotBefore,
 		); err != nil {
 			return nil, err
 		}
@@ -93,7 +96,9 @@ SELECT
     priority,
     rule,
     created_at,
-    read_at
+    read_at,
+    plan_key,
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
 FROM notifications AS n
 WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
     AND created_at >= $3::timestamptz
@@ -141,6 +146,8 @@ type NotificationListRow struct {
 	Rule          string
 	CreatedAt     time.Time
 	ReadAt        *time.Time
+	PlanKey       string
+	DueAt         time.Time
 }
 
 // Returns everyone's notifications, newest first, in the order of an inbox; with a state or a
@@ -177,6 +184,8 @@ func (q *Queries) NotificationList(ctx context.Context, arg NotificationListPara
 			&i.Rule,
 			&i.CreatedAt,
 			&i.ReadAt,
+			&i.PlanKey,
+			&i.DueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -202,6 +211,8 @@ SELECT
     n.rule,
     n.created_at,
     n.read_at,
+    n.plan_key,
+    coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
     d.created_at AS mark_time,
     d.id AS mark_id
 FROM deliveries AS d
@@ -254,6 +265,8 @@ type NotificationListInStateRow struct {
 	Rule          string
 	CreatedAt     time.Time
 	ReadAt        *time.Time
+	PlanKey       string
+	DueAt         time.Time
 	MarkTime      time.Time
 	MarkID        uuid.UUID
 }
@@ -293,6 +306,8 @@ func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationL
 			&i.Rule,
 			&i.CreatedAt,
 			&i.ReadAt,
+			&i.PlanKey,
+			&i.DueAt,
 			&i.MarkTime,
 			&i.MarkID,
 		); err != nil {
@@ -319,7 +334,9 @@ SELECT
     priority,
     rule,
     created_at,
-    read_at
+    read_at,
+    plan_key,
+    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at
 FROM notifications
 WHERE recipient_id = $1
     AND held_until IS NULL
@@ -350,6 +367,8 @@ type NotificationListOfRecipientRow struct {
 	Rule          string
 	CreatedAt     time.Time
 	ReadAt        *time.Time
+	PlanKey       string
+	DueAt         time.Time
 }
 
 // Returns a person's inbox, newest first, without held notifications. A page continues below
@@ -382,6 +401,120 @@ func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg Notificat
 			&i.Rule,
 			&i.CreatedAt,
 			&i.ReadAt,
+			&i.PlanKey,
+			&i.DueAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const NotificationListOwnInState = `-- name: NotificationListOwnInState :many
+SELECT
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    n.plan_key,
+    coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    d.created_at AS mark_time,
+    d.id AS mark_id
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+WHERE d.state = $1::text
+    AND d.recipient_id = $2
+    AND (n.held_until IS NULL OR n.plan_key <> '')
+    AND (NOT $3::boolean OR n.read_at IS NULL)
+    AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
+    AND NOT EXISTS (
+        SELECT
+        FROM deliveries AS later
+        WHERE later.event_position = d.event_position
+            AND later.recipient_id = d.recipient_id
+            AND later.notification_id = d.notification_id
+            AND (later.created_at, later.id) > (d.created_at, d.id)
+            AND later.state = $1
+    )
+ORDER BY d.created_at DESC, d.id DESC
+LIMIT $6
+`
+
+type NotificationListOwnInStateParams struct {
+	State       string
+	RecipientID uuid.UUID
+	Unread      bool
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+type NotificationListOwnInStateRow struct {
+	ID            uuid.UUID
+	EventPosition int64
+	EventID       uuid.UUID
+	EventType     string
+	Subject       string
+	RecipientID   uuid.UUID
+	ClinicID      *uuid.UUID
+	Category      string
+	Priority      string
+	Rule          string
+	CreatedAt     time.Time
+	ReadAt        *time.Time
+	PlanKey       string
+	DueAt         time.Time
+	MarkTime      time.Time
+	MarkID        uuid.UUID
+}
+
+// NotificationListInState for one person, in any state. Those that wait for a clinician to see a critical finding are left out:
+// their recipient must not learn of them.
+func (q *Queries) NotificationListOwnInState(ctx context.Context, arg NotificationListOwnInStateParams) ([]NotificationListOwnInStateRow, error) {
+	rows, err := q.db.Query(ctx, NotificationListOwnInState,
+		arg.State,
+		arg.RecipientID,
+		arg.Unread,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationListOwnInStateRow
+	for rows.Next() {
+		var i NotificationListOwnInStateRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EventPosition,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.ClinicID,
+			&i.Category,
+			&i.Priority,
+			&i.Rule,
+			&i.CreatedAt,
+			&i.ReadAt,
+			&i.PlanKey,
+			&i.DueAt,
+			&i.MarkTime,
+			&i.MarkID,
 		); err != nil {
 			return nil, err
 		}
