@@ -252,7 +252,7 @@ func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler
 func (s *Service) startScheduler(planner *dispatch.Planner, waker *outbox.Waker, listener *ledger.Listener) {
 	wake, stop := listener.Ledger()
 	loop := scheduler.New(scheduler.Config{
-		Pool: s.db.worker, Sources: []scheduler.Source{planner.Escalations(), planner.Due()}, Wake: wake, Committed: waker.Wake, Logger: s.logger,
+		Pool: s.db.worker, Sources: []scheduler.Source{planner.Escalations(), planner.Due(), planner.Digests()}, Wake: wake, Committed: waker.Wake, Logger: s.logger,
 	})
 	s.metrics.watchScheduler(loop.Stats)
 	s.lifecycle.run("scheduler", func(ctx context.Context) error {

@@ -77,7 +77,7 @@ func (d Due) Work(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
 			asked = append(asked, all[i].matched)
 		}
 	}
-	people, err := loadPeople(ctx, queries, asked, d.planner.now())
+	people, err := loadDuePeople(ctx, queries, asked, d.planner.now())
 	if err != nil {
 		return 0, err
 	}
@@ -86,6 +86,18 @@ func (d Due) Work(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
 		plan.add(&all[i], people, d.planner.configured)
 	}
 	return len(rows), d.planner.writeDue(ctx, tx, &plan)
+}
+
+// loadDuePeople is loadPeople with the time by which it is decided what is due, also for nobody.
+func loadDuePeople(ctx context.Context, queries *db.Queries, all []matched, now time.Time) (*rule.People, error) {
+	people, err := loadPeople(ctx, queries, all, now)
+	if err != nil || !people.Due.IsZero() {
+		return people, err
+	}
+	if people.Due, err = queries.DueNow(ctx); err != nil {
+		return nil, fmt.Errorf("read the time: %w", err)
+	}
+	return people, nil
 }
 
 // load returns the notifications with their waiting deliveries, events and rules.

@@ -31,7 +31,8 @@ const (
 	VerdictFailed   Verdict = "planning_failed" // The planner failed and dead-lettered it; redrive it.
 )
 
-// NotSent is the state of a Decision without a delivery; every other state is the delivery's.
+// NotSent is the state of a Decision without a delivery. A message in an open digest has the state
+// digest; every other state is the delivery's.
 const NotSent = "not_sent"
 
 // Explanation explains why each person was notified of an event or not. It contains ids and codes.
@@ -75,7 +76,7 @@ type ExplainedRule struct {
 type Decision struct {
 	RecipientID    *uuid.UUID `json:"recipientId,omitempty" format:"uuid" doc:"Left out where the rule found nobody."`
 	Channel        string     `json:"channel,omitempty" doc:"Left out where the decision is about every channel."`
-	State          string     `json:"state" enum:"not_sent,planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"That of the delivery, or not_sent where there is none."`
+	State          string     `json:"state" enum:"not_sent,digest,planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"That of the delivery, digest while the message waits in an open digest, or not_sent where there is none."`
 	Reason         string     `json:"reason" example:"duplicate_of:critical-result"`
 	NotificationID *uuid.UUID `json:"notificationId,omitempty" format:"uuid"`
 	DeliveryID     *uuid.UUID `json:"deliveryId,omitempty" format:"uuid"`

@@ -154,6 +154,7 @@ type notification struct {
 	planKey    string    // The name of a later notification of the event; empty for the one at once.
 	dueAt      time.Time // When the scheduler decides about it next; zero if nothing waits.
 	items      []item    // The messages that go into digests.
+	digest     bool      // It is a digest's own, which is not in the inbox.
 	rule       string    // The name of the rule, where match is nil.
 	step       bool      // It is of a step of an escalation: in the inbox at once, also if its messages wait.
 	needsAck   bool      // Its rule escalates unless it is acknowledged.

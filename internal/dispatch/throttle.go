@@ -32,7 +32,7 @@ func throttle(ctx context.Context, tx pgx.Tx, fresh []notification) error {
 	for i := range fresh {
 		n := &fresh[i]
 		n.deliveries = slices.DeleteFunc(n.deliveries, func(d delivery) bool {
-			if d.overflow == nil {
+			if !d.throttled() {
 				return false
 			}
 			k := d.throttleKey(n.recipient)
@@ -66,7 +66,7 @@ func lockThrottles(ctx context.Context, tx pgx.Tx, fresh []notification) (map[th
 	per := map[throttleKey]float64{}
 	for i := range fresh {
 		for _, d := range fresh[i].deliveries {
-			if d.overflow == nil {
+			if !d.throttled() {
 				continue
 			}
 			k := d.throttleKey(fresh[i].recipient)
@@ -98,6 +98,10 @@ func lockThrottles(ctx context.Context, tx pgx.Tx, fresh []notification) (map[th
 	}
 	return used, nil
 }
+
+// throttled reports whether the message counts now. One that waits for the end of quiet hours counts
+// when it is decided again.
+func (d *delivery) throttled() bool { return d.overflow != nil && !d.waits() }
 
 func (d *delivery) throttleKey(recipient uuid.UUID) throttleKey {
 	return throttleKey{recipient, d.match.Rule.Throttle.Key(d.match, d.channel)}

@@ -32,6 +32,11 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	if unsent := w.addSecret(ctx, a, &data); unsent != nil {
 		return Message{}, unsent
 	}
+	if a.Template == DigestTemplate {
+		if templates, unsent = w.addItems(ctx, a, templates, &data); unsent != nil {
+			return Message{}, unsent
+		}
+	}
 	content, err := templates.Render(a.Template, a.Channel, a.Locale, data)
 	if err != nil {
 		w.cfg.Logger.Error("message could not be rendered", "delivery_id", a.ID, "template", a.Template, "error", err.Error())
@@ -106,10 +111,16 @@ func (w *Worker) templates(ctx context.Context, a *attempt) (*template.Set, *res
 	return nil, &result{outcome: OutcomeHeld, code: code}
 }
 
-// link returns the link to the notification.
+// link returns the link to the notification; that of a digest leads to the inbox.
 func (w *Worker) link(a *attempt) string {
-	if w.cfg.Links == nil {
+	digest := a.Template == DigestTemplate
+	switch {
+	case w.cfg.Links == nil && digest:
+		return w.cfg.BaseURL + "/"
+	case w.cfg.Links == nil:
 		return w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
+	case digest:
+		return w.cfg.Links.Open(a.ID, ActionInbox)
 	}
 	return w.cfg.Links.Open(a.ID, 0)
 }

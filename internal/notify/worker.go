@@ -83,7 +83,8 @@ func (s oneSet) TemplateSet(context.Context, int32) (*template.Set, error) { ret
 
 // Links returns the links in messages. It is implemented by link.Signer.
 type Links interface {
-	// Open returns the deep link of a message's button; action 0 is the message itself.
+	// Open returns the deep link of a message's button; action 0 is the message itself, and ActionInbox
+	// the inbox.
 	Open(deliveryID uuid.UUID, action int) string
 	// Unsubscribe returns the link with which a person turns the emails of a category off, or "" if
 	// they cannot.

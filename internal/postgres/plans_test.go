@@ -64,6 +64,14 @@ var fill = []string{
 		CROSS JOIN unnest(ARRAY['email', 'push']) AS c`,
 	`INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason)
 		SELECT i, numbered('e', i), 'rule-1', 1, numbered('a', 1 + i % 5000), 'sms', 'no_address' FROM generate_series(1, 100000, 2) AS i`,
+	// 20,000 digests are open, of which 200 are due.
+	`INSERT INTO digests (id, recipient_id, channel, key, category, priority, max_items, items, due_at, closed_at, notification_id)
+		SELECT numbered('8', i), numbered('a', 1 + i % 50000), 'email', 'daily:clinical', 'clinical', 'normal', 50, 2, now() + make_interval(secs => i - 200),
+			CASE WHEN i > 20000 THEN now() END, CASE WHEN i > 20000 THEN numbered('f', i) END
+		FROM generate_series(1, 60000) AS i`,
+	`INSERT INTO digest_items (digest_id, event_position, notification_id, recipient_id, channel, rule, template_version, reason)
+		SELECT numbered('8', 1 + i % 60000), i, numbered('f', i), numbered('a', 1 + i % 5000), 'email', 'rule-1', 0, 'digest:daily' FROM generate_series(1, 100000) AS i`,
+	`INSERT INTO throttles (recipient_id, key, sent) SELECT numbered('a', i), 'rule:rule-1/email/1h', ARRAY[now()] FROM generate_series(1, 50000) AS i`,
 	`INSERT INTO river.river_job (kind, queue, args, max_attempts, state, scheduled_at, finalized_at)
 		SELECT 'delivery', d.channel, jsonb_build_object('deliveryId', d.id), 12, (CASE d.state WHEN 'queued' THEN 'scheduled' ELSE 'completed' END)::river.river_job_state,
 			now(), CASE WHEN d.state <> 'queued' THEN now() END
@@ -78,7 +86,7 @@ var fill = []string{
 	`UPDATE notifications SET needs_acknowledgement = true, acknowledged_at = CASE WHEN event_position % 100 > 0 THEN now() END WHERE event_position > 80000`,
 	`DROP FUNCTION numbered`,
 	// Like autovacuum: partitions, and not their parent tables.
-	`VACUUM (ANALYZE) escalations, events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, river.river_job`,
+	`VACUUM (ANALYZE) escalations, events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, digests, digest_items, throttles, river.river_job`,
 }
 
 func numbered(kind byte, i int) uuid.UUID {
@@ -108,7 +116,7 @@ func filled(t *testing.T) *postgrestest.DB {
 
 // grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes
 // increasingly long.
-var grown = []string{"escalations", "events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "river_job"}
+var grown = []string{"escalations", "events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "digests", "digest_items", "throttles", "river_job"}
 
 // plan is the part of EXPLAIN (FORMAT JSON) that the tests check.
 type plan struct {
@@ -273,6 +281,45 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 				RuleVersions: []int32{1}, Templates: []string{"account"}, HeldUntils: make([]time.Time, 1), PlanKeys: []string{""}, Hidden: []bool{false},
 			})
 			return err
+		}},
+		{"open digests", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DigestOpen(ctx, db.DigestOpenParams{
+				Ids: []uuid.UUID{uuid.New()}, RecipientIds: []uuid.UUID{person.UserID}, ClinicIds: []uuid.UUID{uuid.Nil}, Channels: []string{"email"},
+				Keys: []string{"daily:clinical"}, Categories: []string{"clinical"}, Priorities: []string{"normal"}, MaxItems: []int32{50}, Items: []int32{1}, DueAts: []time.Time{time.Now()},
+			})
+			return err
+		}},
+		{"the next digest that is due", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DigestNextDue(ctx)
+			return err
+		}},
+		{"due digests", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DigestTakeDue(ctx, 500)
+			return err
+		}},
+		{"items of digests", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DigestItemList(ctx, []uuid.UUID{numbered('8', 7), numbered('8', 8)})
+			return err
+		}},
+		{"a part of a digest", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			return q.DigestSplit(ctx, db.DigestSplitParams{ID: numbered('8', 7), PartID: uuid.New(), Items: 100})
+		}},
+		{"items that are left out", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			return q.DigestItemLeaveOutMany(ctx, db.DigestItemLeaveOutManyParams{NotificationIds: []uuid.UUID{numbered('f', 7)}, Channels: []string{"email"}, LeftOuts: []string{"read_in_app"}})
+		}},
+		{"close digests", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			return q.DigestCloseMany(ctx, db.DigestCloseManyParams{Ids: []uuid.UUID{numbered('8', 7)}, NotificationIds: []uuid.UUID{numbered('f', 7)}})
+		}},
+		{"the contents of a digest", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DigestContents(ctx, numbered('f', 30000))
+			return err
+		}},
+		{"lock throttles", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.ThrottleLock(ctx, db.ThrottleLockParams{RecipientIds: []uuid.UUID{person.UserID}, Keys: []string{"rule:rule-1/email/1h"}, PerSeconds: []float64{3600}})
+			return err
+		}},
+		{"count throttled messages", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			return q.ThrottleUse(ctx, db.ThrottleUseParams{RecipientIds: []uuid.UUID{person.UserID}, Keys: []string{"rule:rule-1/email/1h"}, Messages: []int32{1}})
 		}},
 		{"planning directory", base.Worker, care.Actor{}, 2000, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.PlanningDirectory(ctx, db.PlanningDirectoryParams{

@@ -1,9 +1,12 @@
 package rule
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
@@ -83,11 +86,99 @@ func DailyKey(category event.Category) string { return "daily:" + string(categor
 func (r *resolver) dailyDigest(m *Match, person *Person) *DigestRef {
 	zone := r.people.zoneOf(person, r.event.ClinicID)
 	now := r.people.Due.In(zone)
-	at := time.Date(now.Year(), now.Month(), now.Day(), person.DigestHour, 0, 0, 0, zone)
+	at := atHour(now, 0, person.DigestHour)
 	if !at.After(now) {
-		at = time.Date(now.Year(), now.Month(), now.Day()+1, person.DigestHour, 0, 0, 0, zone)
+		at = atHour(now, 1, person.DigestHour)
 	}
 	return &DigestRef{Key: DailyKey(m.Category), DueAt: at, Max: maxDigestMax}
+}
+
+// atHour returns the time at which a day, counted from that of t, comes to the hour in t's zone. An
+// hour that the clock leaves out is the time at which it is moved forward; of one that comes twice it
+// is the first.
+func atHour(t time.Time, days, hour int) time.Time {
+	zone := t.Location()
+	wall := time.Date(t.Year(), t.Month(), t.Day()+days, hour, 0, 0, 0, time.UTC)
+	_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
+	at := wall.Add(-time.Duration(before) * time.Second).In(zone)
+	if at.Hour() == hour {
+		return at
+	}
+	// The clock was moved since the day before.
+	_, after := at.Zone()
+	if moved := wall.Add(-time.Duration(after) * time.Second).In(zone); moved.Hour() == hour {
+		return moved
+	}
+	start, _ := at.ZoneBounds()
+	return start
+}
+
+// DigestItem is an item of a digest that is due.
+type DigestItem struct {
+	Event *event.Event
+	Match *Match
+}
+
+// Closing is what becomes of a digest that is due.
+type Closing struct {
+	// LeftOut has the reason for leaving an item out, for each item; empty for those that are sent.
+	LeftOut []string
+	// Suppressed is the reason for sending nothing although there are items, or empty.
+	Suppressed string
+	// NotBefore is the end of the person's quiet hours, until which the digest waits with all of its
+	// items; zero if it does not.
+	NotBefore time.Time
+}
+
+// CloseDigest decides again about the items of a digest, in the order in which they were added. An
+// item is left out if the person may not be notified of its event any more, or has switched its
+// category off. Without a usable address nothing is sent.
+func CloseDigest(recipient uuid.UUID, channel string, items []DigestItem, people *People, configured care.Channels) Closing {
+	person := people.ByID[recipient]
+	c := Closing{LeftOut: make([]string, len(items))}
+	unreached := make([]string, len(items))
+	var last *resolver
+	reached := false
+	for i, item := range items {
+		r := &resolver{event: item.Event, matches: []Match{*item.Match}, people: people, configured: configured, reconsidered: true}
+		reason := person.unavailable()
+		if reason == "" {
+			reason = r.mayNotRead(recipient, person)
+		}
+		if reason == "" {
+			reason = r.obstacle(person, item.Match, channel)
+			if unreachable(reason) {
+				reason, unreached[i] = "", reason
+			}
+		}
+		c.LeftOut[i] = reason
+		if reason == "" {
+			last = r
+			reached = reached || unreached[i] == ""
+			c.Suppressed = unreached[i]
+		}
+	}
+	if !reached {
+		return c
+	}
+	c.Suppressed = ""
+	for i, reason := range unreached { // Only some rules may use an unverified address.
+		c.LeftOut[i] = cmp.Or(c.LeftOut[i], reason)
+	}
+	if until, ok := last.quiet(person); ok {
+		c.NotBefore = until
+	}
+	return c
+}
+
+// unreachable reports whether the reason is that the person cannot be reached on the channel,
+// whatever the message is about.
+func unreachable(reason string) bool {
+	switch reason {
+	case ReasonNoAddress, ReasonAddressUnverified, ReasonChannelNotConfigured:
+		return true
+	}
+	return strings.HasPrefix(reason, ReasonSuppressed)
 }
 
 // addressed reports whether a channel reaches a person outside of the app: one that has a digest,

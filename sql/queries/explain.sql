@@ -42,8 +42,9 @@ FROM events
 WHERE position = @position;
 
 -- name: ExplainDecisions :many
--- Returns each rule's result for each person and channel: deliveries in their current state, and
--- decisions not to send.
+-- Returns each rule's result for each person and channel: deliveries in their current state, items of
+-- digests, and decisions not to send. An item has the state digest while its digest is open, and then
+-- that of the digest's delivery, which is not listed itself.
 SELECT
     d.rule,
     n.rule_version,
@@ -59,6 +60,34 @@ SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE d.event_position = @position
+    AND NOT EXISTS (
+        SELECT
+        FROM digests AS own
+        WHERE own.notification_id = d.notification_id
+    )
+UNION ALL
+SELECT
+    i.rule,
+    n.rule_version,
+    i.recipient_id,
+    i.channel,
+    CASE
+        WHEN i.left_out IS NOT NULL THEN 'not_sent'
+        WHEN d.id IS NOT NULL THEN d.state
+        ELSE 'digest'
+    END,
+    coalesce(i.left_out, CASE WHEN d.state = 'suppressed' THEN d.reason END, i.reason),
+    i.notification_id,
+    CASE WHEN i.left_out IS NULL THEN coalesce(d.id, '00000000-0000-0000-0000-000000000000') ELSE '00000000-0000-0000-0000-000000000000' END::uuid,
+    CASE WHEN i.left_out IS NULL THEN coalesce(d.attempt, 0) ELSE 0 END,
+    CASE WHEN i.left_out IS NULL THEN coalesce(d.error_code, '') ELSE '' END,
+    coalesce(d.updated_at, g.closed_at, i.added_at)
+FROM digest_items AS i
+JOIN digests AS g ON g.id = i.digest_id
+JOIN notifications AS n ON n.event_position = i.event_position AND n.recipient_id = i.recipient_id AND n.id = i.notification_id
+LEFT JOIN notifications AS sent ON sent.id = g.notification_id
+LEFT JOIN deliveries AS d ON d.event_position = sent.event_position AND d.recipient_id = sent.recipient_id AND d.notification_id = sent.id
+WHERE i.event_position = @position
 UNION ALL
 SELECT
     x.rule,

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/notify"
 	"carewire/internal/notify/link"
 )
 
@@ -136,6 +137,7 @@ templates:
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `UPDATE deliveries SET template = 'note', template_version = 1 RETURNING id`).Scan(&delivery))
 	for button, want := range map[int]string{
 		0: "notifications/" + id.String(), 1: "notifications/" + id.String() + "?action=1", 2: "appointments", 3: "notifications/" + id.String() + "?action=3",
+		notify.ActionInbox: "",
 	} {
 		w := b.do("", http.MethodGet, strings.TrimPrefix(signer.Open(delivery, button), "http://carewire.test"), nil, browser...)
 		require.Equal(t, "https://app.example/open?p="+want, w.Header().Get("Location"), button)

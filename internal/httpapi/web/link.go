@@ -13,6 +13,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/httpapi"
 	"carewire/internal/layout"
+	"carewire/internal/notify"
 	"carewire/internal/notify/link"
 )
 
@@ -66,12 +67,15 @@ func (p *pages) openLink(c *echo.Context) error {
 }
 
 // linkPath returns where a link leads in the clinic's app, without a slash at its beginning: to the
-// notification, or for a button to the path in its template. The app gets the number of a button whose
+// notification, to the inbox, or for a button to the path in its template. The app gets the number of a button whose
 // template is not available.
 func (p *pages) linkPath(ctx context.Context, notification uuid.UUID, o link.Opening) string {
 	message := "notifications/" + notification.String()
-	if o.Action == 0 {
+	switch o.Action {
+	case 0:
 		return message
+	case notify.ActionInbox:
+		return ""
 	}
 	if p.cfg.Templates != nil && p.cfg.Writer != nil {
 		path, err := p.cfg.Templates.ActionPath(ctx, p.cfg.Writer, o.DeliveryID, o.Action)

@@ -34,6 +34,7 @@ var samples = map[string][]string{
 	"billing":              {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made", "billing.credit_note_issued"},
 	"appointment_reminder": {"appointment.booked"},
 	"invoice_reminder":     {"billing.invoice_issued"},
+	"digest":               {"ehr.lab_report.created"},
 	"chat":                 {"chat.message_unread", "chat.message_created"},
 	"system":               {"user.created"},
 	"generic":              {"user.created"},
@@ -77,6 +78,9 @@ func show(t *testing.T, templates *template.Set, name, locale, typ string, withH
 	data := template.DataFor(typ, "normal", sampleLink, "Demo Clinic")
 	if name == "verification" {
 		data.Code = "204816"
+	}
+	if name == "digest" {
+		data.AddItems(map[string]int{"ehr.lab_report.created": 2, "ehr.lab_report.amended": 1, "appointment.booked": 1, "ehr.allergy.created": 2})
 	}
 	data.AddEvent([]byte(`{"startsAt":"2025-03-03T13:30:00Z","dueOn":"2025-03-31"}`), time.Date(2025, 2, 1, 8, 0, 0, 0, time.UTC), "Europe/Berlin", "Europe/Madrid")
 	render := func(channel string) template.Content {

@@ -53,9 +53,9 @@ func newCache() *cached {
 type tokens [1 + MaxActions]string
 
 // cacheKey returns the key of a message and the tokens of its links. It is false for a message that
-// is not cached: one with a secret or a time, or with a link of another form.
+// is not cached: one with a secret, a time or items, or with a link of another form.
 func (m *message) cacheKey(name, channel, locale string, data *Data) (k cacheKey, own tokens, ok bool) {
-	if data.Code != "" || m.dated {
+	if data.Code != "" || m.dated || len(data.Items) > 0 {
 		return k, own, false
 	}
 	k = cacheKey{

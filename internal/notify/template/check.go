@@ -164,6 +164,9 @@ func (v *view) key(uses map[string]bool) string {
 	if uses["Count"] {
 		fmt.Fprint(&b, v.Count)
 	}
+	if uses["Items"] {
+		fmt.Fprint(&b, v.Items)
+	}
 	if uses["Code"] {
 		b.WriteString(v.Code)
 	}
@@ -187,6 +190,12 @@ func sampleViews() []*view {
 	bare := DataFor(event.Catalog[0].Type, "critical", sampleLink, sampleName)
 	bare.Code = "204816"
 	all = append(all, bare.view())
+	many := *full(bare)
+	many.Items = nil
+	for _, d := range event.Catalog[:min(2*maxListed, len(event.Catalog))] {
+		many.Items = append(many.Items, Item{Thing: DataFor(d.Type, "", "", "").Thing, Count: 1000})
+	}
+	all = append(all, &many)
 	for _, n := range []int{1, 3, 11, 100} {
 		v := *full(bare)
 		v.Count = n

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -26,6 +27,9 @@ type Data struct {
 	AppName string
 	// Count is the number of things that the message is about; 0 means 1.
 	Count int
+	// Items are the kinds of things that a digest is about, the most frequent first; nil means Thing,
+	// Count times.
+	Items []Item
 	// Time is the time of the event; StartsAt of an appointment's begin; both in the zone that they
 	// are shown in, and nil if unknown.
 	Time, StartsAt *time.Time
@@ -39,10 +43,17 @@ type Data struct {
 	ActionLink func(button int, path string) string
 }
 
+// Item is one kind of thing that a digest is about, with its number.
+type Item struct {
+	Thing string
+	Count int
+}
+
 // Value describes a value that templates can use.
 type Value struct {
 	Name, Doc string
 	date      bool
+	list      bool
 }
 
 // Values are all values that templates can use, as in {{.Thing}}. None is about a person's health.
@@ -53,6 +64,7 @@ var Values = []Value{
 	{Name: "Count", Doc: "the number of things that the message is about, at least 1"},
 	{Name: "DueOn", Doc: "the day on which an invoice is due; only with {{if .DueOn}} and {{day .DueOn}}", date: true},
 	{Name: "EventType", Doc: "the event's type, such as ehr.lab_report.created"},
+	{Name: "Items", Doc: "the kinds of things that a digest is about, with their numbers; only with {{list .Items}}", list: true},
 	{Name: "Link", Doc: "the URL of the message's notification, which asks to sign in"},
 	{Name: "Priority", Doc: "critical, high, normal or bulk"},
 	{Name: "ReplyTo", Doc: "the address for answers to emails of the clinic's brand; empty if nobody reads them"},
@@ -73,6 +85,7 @@ func valueOf(name string) (Value, bool) {
 type view struct {
 	EventType, Thing, Action, Link, Code, Priority, AppName, ReplyTo string
 	Count                                                            int
+	Items                                                            []Item
 	Time, StartsAt, DueOn                                            *moment
 }
 
@@ -92,9 +105,13 @@ func (d *Data) moment(t *time.Time) *moment {
 }
 
 func (d *Data) view() *view {
+	items := d.Items
+	if len(items) == 0 {
+		items = []Item{{Thing: d.Thing, Count: max(d.Count, 1)}}
+	}
 	return &view{
 		EventType: d.EventType, Thing: d.Thing, Action: d.Action, Link: d.Link, Code: d.Code, Priority: d.Priority,
-		AppName: d.AppName, ReplyTo: d.Brand.ReplyTo, Count: max(d.Count, 1), Time: d.moment(d.Time), StartsAt: d.moment(d.StartsAt), DueOn: d.moment(d.DueOn),
+		AppName: d.AppName, ReplyTo: d.Brand.ReplyTo, Count: max(d.Count, 1), Items: items, Time: d.moment(d.Time), StartsAt: d.moment(d.StartsAt), DueOn: d.moment(d.DueOn),
 	}
 }
 
@@ -127,6 +144,24 @@ func DataFor(eventType, priority, link, appName string) Data {
 		EventType: eventType, Thing: event.Thing(thing), Action: strings.ReplaceAll(action, "_", " "),
 		Link: link, Priority: priority, AppName: appName,
 	}
+}
+
+// AddItems sets what a digest is about, from the number of its items of each event type. Types of
+// the same thing are counted together.
+func (d *Data) AddItems(byType map[string]int) {
+	byThing := map[string]int{}
+	d.Count = 0
+	for typ, n := range byType {
+		byThing[DataFor(typ, "", "", "").Thing] += n
+		d.Count += n
+	}
+	d.Items = make([]Item, 0, len(byThing))
+	for thing, n := range byThing {
+		d.Items = append(d.Items, Item{Thing: thing, Count: n})
+	}
+	slices.SortFunc(d.Items, func(a, b Item) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Thing, b.Thing))
+	})
 }
 
 // EventFields are the fields of an event's data that AddEvent reads; the rest never reaches a

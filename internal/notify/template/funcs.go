@@ -32,6 +32,7 @@ func newLocaleInfo(name string, words map[string]string) *localeInfo {
 	l.funcs = texttemplate.FuncMap{
 		"article": article, "title": title, "word": l.word,
 		"plural": func(n int, pairs ...string) string { return l.plural(printer, n, pairs) },
+		"list":   func(items []Item) string { return l.list(printer, items) },
 		"date": func(m *moment) (string, error) {
 			if m == nil {
 				return "", errAbsent
@@ -89,6 +90,50 @@ func (l *localeInfo) plural(printer *textmessage.Printer, n int, pairs []string)
 		}
 	}
 	return strings.ReplaceAll(text, "#", printer.Sprintf("%d", n))
+}
+
+// maxListed is the number of kinds of things that list names, so that a message has a bounded length.
+const maxListed = 10
+
+// list returns the kinds of things with their numbers: "3 lab reports, 1 appointment" in English,
+// and "3 × Laborbericht, 1 × Termin" in other locales, which have no plurals of words.
+func (l *localeInfo) list(printer *textmessage.Printer, items []Item) string {
+	base, _ := l.tag.Base()
+	comma := ", "
+	if base.String() == "ar" {
+		comma = "، "
+	}
+	var b strings.Builder
+	for i, item := range items {
+		if i == maxListed {
+			return b.String() + comma + "…"
+		}
+		if i > 0 {
+			b.WriteString(comma)
+		}
+		if base.String() == "en" {
+			b.WriteString(printer.Sprintf("%d", item.Count) + " " + plurals(item.Thing, item.Count))
+		} else {
+			b.WriteString(printer.Sprintf("%d", item.Count) + " × " + l.word(item.Thing))
+		}
+	}
+	return b.String()
+}
+
+// plurals returns the English plural of a thing, unless it is one: "allergies", "sets of vital
+// signs".
+func plurals(thing string, n int) string {
+	noun, rest, of := strings.Cut(thing, " of ")
+	switch {
+	case n == 1:
+		return thing
+	case of:
+		return plurals(noun, n) + " of " + rest
+	}
+	if stem, y := strings.CutSuffix(thing, "y"); y && !strings.HasSuffix(stem, "a") && !strings.HasSuffix(stem, "e") && !strings.HasSuffix(stem, "o") {
+		return stem + "ies"
+	}
+	return thing + "s"
 }
 
 // categories returns the plural categories that whole numbers have in the locale, "other" last.

@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,8 @@ func TestParse_RefusesAMistakeWithItsLine(t *testing.T) {
 		"a category without text":  {push(`'{{plural .Count "one"}}'`), "a category is without its text"},
 		"a date without a guard":   {push("'On {{date .StartsAt}}'"), "{{if .StartsAt}}"},
 		"a bare date":              {push("'{{if .StartsAt}}{{.StartsAt}}{{end}}x'"), ".StartsAt is a time: write"},
+		"a bare list":              {push("'{{.Items}}'"), ".Items is a list: write {{list .Items}}"},
+		"a list of a number":       {push("'{{list .Count}}'"), "want {{list .Items}}"},
 		"a text for some events":   {push(`'{{if eq .Action "created"}}x{{end}}'`), "is empty for some events"},
 		"an unknown plural":        {push(`'{{plural .Count "one" "#" "several" "#"}}'`), `unknown category "several"`},
 		"a plural of a text":       {push(`'{{plural .Thing "one" "#" "other" "#"}}'`), "the number is not .Count"},
@@ -142,6 +145,32 @@ func TestRender_PluralsAndDatesOfTheLocale(t *testing.T) {
 	require.Equal(t, "قليل", render("ar-EG", 3).Title)
 	require.Equal(t, "x Mon 3 March, 14:30 (Europe/Berlin)", render("en", 1).Body)
 	require.Equal(t, "x Mo., 3. März, 14:30 (Europe/Berlin)", render("de", 1).Body)
+}
+
+func TestRender_ListsAtMostTenKindsOfThings(t *testing.T) {
+	t.Parallel()
+	data := template.Data{Thing: "lab report", Count: 3}
+	set, err := template.Parse([]byte(head+"  a:\n    sms: x\n    push: {title: x, body: '{{list .Items}}'}\n    texts: {de: {push: {title: x, body: '{{list .Items}}'}}}\n"), template.Options{})
+	require.NoError(t, err)
+	body := func(locale string) string {
+		c, err := set.Render("a", care.ChannelPush, locale, data)
+		require.NoError(t, err)
+		return c.Body
+	}
+	require.Equal(t, "3 lab reports", body("en"), "a message that is no digest is about one kind")
+
+	data.AddItems(map[string]int{"ehr.vital_signs.created": 1200, "ehr.lab_report.created": 2, "ehr.lab_report.amended": 1, "ehr.medical_history.created": 2, "chat.message_created": 1})
+	require.Equal(t, 1206, data.Count)
+	require.Equal(t, "1,200 sets of vital signs, 3 lab reports, 2 medical history entries, 1 message", body("en"))
+	require.Equal(t, "1.200 × set of vital signs, 3 × lab report, 2 × medical history entry, 1 × message", body("de"), "without words of the locale")
+
+	many := map[string]int{}
+	for i := range 30 {
+		many[fmt.Sprintf("thing%d.changed", i)] = i + 1
+	}
+	data.AddItems(many)
+	require.Equal(t, 9, strings.Count(body("en"), ", ")-1)
+	require.True(t, strings.HasSuffix(body("en"), "21 thing20s, …"))
 }
 
 func TestRender_RichParts(t *testing.T) {

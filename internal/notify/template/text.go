@@ -41,7 +41,7 @@ const (
 	// maxText bounds the source of one text, in bytes.
 	maxText = 4_000
 	// functionList is what a text can call, for error messages.
-	functionList = "article, title, word, plural, date, day, and, or, not, eq, ne, lt, le, gt, ge"
+	functionList = "article, title, word, plural, list, date, day, and, or, not, eq, ne, lt, le, gt, ge"
 )
 
 // parseError is the form of the errors of text/template: its line within the text, and the mistake.
@@ -177,6 +177,9 @@ func (c *textChecker) command(n *parse.CommandNode, condition bool) {
 	case "date", "day":
 		c.date(n, function)
 		return
+	case "list":
+		c.items(n)
+		return
 	case "and", "or", "not", "article", "title", "word", "eq", "ne", "lt", "le", "gt", "ge", "":
 	default:
 		c.fail(n, "function %s is not available; want one of %s", function, functionList)
@@ -202,6 +205,8 @@ func (c *textChecker) value(n *parse.FieldNode, dates bool) {
 	switch {
 	case !ok || len(n.Ident) > 1:
 		c.fail(n, "unknown value %s; want one of %s", n, valueList())
+	case v.list:
+		c.fail(n, "%s is a list: write {{list %s}}", n, n)
 	case v.date && !dates:
 		c.fail(n, "%s is a time: write {{if %s}}…{{date %s}}…{{end}}", n, n, n)
 	}
@@ -221,6 +226,17 @@ func (c *textChecker) date(n *parse.CommandNode, function string) {
 		}
 	}
 	c.fail(n, "want {{%s .StartsAt}}: one of the values .StartsAt, .DueOn and .Time", function)
+}
+
+// items checks {{list .Items}}.
+func (c *textChecker) items(n *parse.CommandNode) {
+	if len(n.Args) == 2 {
+		if field, ok := n.Args[1].(*parse.FieldNode); ok && len(field.Ident) == 1 && field.Ident[0] == "Items" {
+			c.uses["Items"] = true
+			return
+		}
+	}
+	c.fail(n, "want {{list .Items}}")
 }
 
 // plural checks {{plural .Count "one" "# result" "other" "# results"}}.
