@@ -610,10 +610,12 @@ type MembershipRole string
 
 // Notification defines model for Notification.
 type Notification struct {
-	Category   string              `json:"category"`
-	ClinicId   *openapi_types.UUID `json:"clinicId,omitempty"`
-	CreatedAt  time.Time           `json:"createdAt"`
-	Deliveries []Delivery          `json:"deliveries"`
+	// AcknowledgedAt When the recipient acknowledged it.
+	AcknowledgedAt *time.Time          `json:"acknowledgedAt,omitempty"`
+	Category       string              `json:"category"`
+	ClinicId       *openapi_types.UUID `json:"clinicId,omitempty"`
+	CreatedAt      time.Time           `json:"createdAt"`
+	Deliveries     []Delivery          `json:"deliveries"`
 
 	// DueAt When it is sent, or decided again; left out if nothing waits.
 	DueAt   *time.Time         `json:"dueAt,omitempty"`
@@ -622,6 +624,9 @@ type Notification struct {
 	// EventType Examples: ehr.lab_report.created
 	EventType string             `json:"eventType"`
 	Id        openapi_types.UUID `json:"id"`
+
+	// NeedsAcknowledgement Whether others are told unless somebody acknowledges it; left out once a colleague has.
+	NeedsAcknowledgement *bool `json:"needsAcknowledgement,omitempty"`
 
 	// PlanKey The rule and the time of its schedule, for a notification that was planned for later.
 	//
@@ -875,6 +880,9 @@ type MeParams struct {
 type ListNotificationsParams struct {
 	// Unread true returns only unread notifications.
 	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
+
+	// Unacknowledged true returns only notifications that still have to be acknowledged.
+	Unacknowledged *bool `form:"unacknowledged,omitempty" json:"unacknowledged,omitempty"`
 
 	// State Only those with a delivery in this state. planned also returns those that are planned for later, which are not in the inbox yet.
 	State *ListNotificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
@@ -1844,6 +1852,18 @@ func NewListNotificationsRequest(server string, params *ListNotificationsParams)
 		if params.Unread != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "unread", *params.Unread, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Unacknowledged != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "unacknowledged", *params.Unacknowledged, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
