@@ -1,0 +1,173 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// advance moves the sandbox's clock of what is due.
+func (c *clinic) advance(by string) {
+	c.t.Helper()
+	a := c.do("", http.MethodPost, "/sandbox/clock", map[string]string{"advance": by})
+	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+}
+
+// waiting returns the times at which the person's planned notifications are due, in their order.
+func (c *clinic) waiting(who string) []string {
+	c.t.Helper()
+	times := []string{}
+	for _, n := range c.inState(who, "planned") {
+		times = append(times, n["dueAt"].(string))
+	}
+	slices.Sort(times)
+	return times
+}
+
+// inState returns the person's notifications with a message in the state.
+func (c *clinic) inState(who, state string) (all []map[string]any) {
+	c.t.Helper()
+	a := c.do(who, http.MethodGet, "/api/notifications?state="+state, nil)
+	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+	for _, n := range a.decode(c.t)["items"].([]any) {
+		all = append(all, n.(map[string]any))
+	}
+	return all
+}
+
+// publishRules puts a rule set in force.
+func (c *clinic) publishRules(source string) {
+	c.t.Helper()
+	a := c.do(operator, http.MethodPost, "/api/rules", map[string]any{"source": source})
+	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+}
+
+func TestReminders_MoveWithTheirAppointmentAndEndWithIt(t *testing.T) {
+	t.Parallel()
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
+		in := c.appointment()
+		a := c.do(receptionist, http.MethodPost, "/api/appointments", in)
+		require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
+		path := "/api/appointments/" + a.decode(t)["id"].(string)
+		starts, err := time.Parse(time.RFC3339, in["startsAt"].(string))
+		require.NoError(t, err)
+		before := func(starts time.Time) []string {
+			return []string{starts.Add(-24 * time.Hour).Format(time.RFC3339), starts.Add(-time.Hour).Format(time.RFC3339)}
+		}
+		c.eventually("two reminders wait", func() bool { return slices.Equal(before(starts), c.waiting(patient)) })
+		require.Empty(t, c.inState(doctor, "planned"), "they are the patient's")
+
+		moved := starts.Add(30 * time.Minute)
+		a = c.do(receptionist, http.MethodPost, path+"/reschedule", map[string]any{
+			"startsAt": moved.Format(time.RFC3339), "endsAt": moved.Add(30 * time.Minute).Format(time.RFC3339),
+		}, "If-Match", a.header.Get("ETag"))
+		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+		c.eventually("they have moved", func() bool { return slices.Equal(before(moved), c.waiting(patient)) })
+
+		c.eventually("the other messages are sent", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) == 2 })
+		c.advance(fmt.Sprintf("%ds", int(time.Until(moved.Add(-2*time.Hour)).Seconds())))
+		c.eventually("the first reminder is pushed", func() bool {
+			all := c.sandboxMessages("push", "demo-device-patient")
+			return len(all) == 3 && all[0]["title"] == "Reminder of your appointment"
+		})
+		require.Len(t, c.waiting(patient), 1)
+
+		a = c.do(patient, http.MethodPost, path+"/cancel", map[string]string{"reason": "other"}, "If-Match", a.header.Get("ETag"))
+		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+		require.Empty(t, c.waiting(patient), "cancelled in the transaction of the cancellation")
+		require.Len(t, c.inState(patient, "cancelled"), 3)
+		c.eventually("the cancellation is pushed", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) == 4 })
+		c.advance("3h")
+		c.eventually("the ledger has everything", func() bool {
+			return c.query(`SELECT count(*) FROM deliveries WHERE state IN ('planned', 'queued')`) == 0
+		})
+		require.Len(t, c.sandboxMessages("push", "demo-device-patient"), 4, "no reminder of a cancelled appointment")
+	})
+}
+
+func TestDigest_FiveReportsReachThePatientAsOneEmail(t *testing.T) {
+	t.Parallel()
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
+		c.publishRules(`rules:
+  - name: reports
+    on: ehr.lab_report.created
+    recipients: [user: data.userId]
+    channels: [push, email]
+    digest: {window: 10m, key: [recipient, category], channels: [email]}
+`)
+		for range 5 {
+			c.writeReport()
+		}
+		c.eventually("each is pushed", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) == 5 })
+		require.Empty(t, c.sandboxMessages("email", patient))
+		c.advance("11m")
+		c.eventually("one email", func() bool { return len(c.sandboxMessages("email", patient)) == 1 })
+		require.Contains(t, c.sandboxMessages("email", patient)[0]["body"], "5 lab reports")
+		require.NotContains(t, fmt.Sprint(c.sandboxMessages("email", patient)[0]), "Potassium")
+	})
+}
+
+func TestQuietHours_NothingRingsExceptACriticalResultWhichMustBeAcknowledged(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	c.publishRules(`rules:
+  - {name: reports, on: ehr.lab_report.created, recipients: [{user: data.userId}], channels: [push]}
+  - name: critical
+    on: ehr.*.critical
+    recipients: [{user: data.doctorId}]
+    channels: [push]
+    priority: critical
+    template: critical_result
+    escalate: {after: 5m, unless: acknowledged, to: {role: [nurse]}, channels: [push]}
+`)
+	now := time.Now().UTC()
+	for _, who := range []string{patient, doctor} {
+		a := c.do(who, http.MethodPut, "/api/me/preferences", map[string]any{
+			"timeZone": "UTC", "quietHours": []any{map[string]any{"from": now.Add(-time.Hour).Format("15:04"), "to": now.Add(8 * time.Hour).Format("15:04")}},
+		})
+		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	}
+	c.writeReport()
+	c.eventually("it waits for the morning", func() bool { return len(c.waiting(patient)) == 1 })
+	critical := c.report()
+	critical["results"].([]any)[0].(map[string]any)["interpretation"] = "HH"
+	alarm := func() {
+		a := c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", critical)
+		require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
+	}
+	alarm()
+	c.eventually("the doctor is told at once", func() bool { return len(c.sandboxMessages("push", "demo-device-doctor")) == 1 })
+	open := c.do(doctor, http.MethodGet, "/api/notifications?unacknowledged=true", nil).decode(t)["items"].([]any)
+	require.Len(t, open, 1)
+	c.eventually("the message is accepted", func() bool {
+		return c.query(`SELECT count(*) FROM deliveries WHERE rule = 'critical' AND state = 'sent'`) == 1
+	})
+	c.advance("6m")
+	c.eventually("the nurse is told, as nobody has acknowledged it", func() bool { return len(c.sandboxMessages("push", "demo-device-nurse")) == 1 })
+
+	alarm()
+	c.eventually("the doctor is told again", func() bool { return len(c.sandboxMessages("push", "demo-device-doctor")) == 2 })
+	open = c.do(doctor, http.MethodGet, "/api/notifications?unacknowledged=true", nil).decode(t)["items"].([]any)
+	newest := open[0].(map[string]any)["id"].(string)
+	a := c.do(doctor, http.MethodPost, "/api/notifications/"+newest+"/acknowledge", nil)
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	require.EqualValues(t, 1, a.decode(t)["escalationsEnded"])
+	require.Equal(t, http.StatusNotFound, c.do(nurse, http.MethodPost, "/api/notifications/"+newest+"/acknowledge", nil).status)
+	c.advance("10m")
+	require.Empty(t, c.sandboxMessages("push", "demo-device-patient"), "nothing rings before the end of the quiet hours")
+	c.advance("9h")
+	c.eventually("the report rings in the morning", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) >= 1 })
+	require.Len(t, c.sandboxMessages("push", "demo-device-nurse"), 1, "the acknowledged one went no further")
+
+	event := c.story("lab_report/" + c.inState(patient, "sent")[0]["subject"].(string)[len("lab_report/"):])[0]["id"].(string)
+	nurseID, _ := c.me(nurse)
+	x := c.do(operator, http.MethodGet, "/api/notifications/explain?event="+event+"&person="+nurseID, nil).decode(t)
+	require.Equal(t, false, x["person"].(map[string]any)["named"])
+	require.NotEmpty(t, x["person"].(map[string]any)["nearest"])
+}
