@@ -55,6 +55,11 @@ func besideDispatcher(ctx context.Context, dir string, fill func(context.Context
 
 // fillLedger publishes the rules and then adds the events to the ledger.
 func fillLedger(ctx context.Context, s *service, owner *pgxpool.Pool) error {
+	return fillLedgerBy(ctx, s, owner, fourMessages)
+}
+
+// fillLedgerBy is fillLedger with other rules.
+func fillLedgerBy(ctx context.Context, s *service, owner *pgxpool.Pool, rules string) error {
 	who, err := s.cast(ctx)
 	if err != nil {
 		return err
@@ -64,7 +69,7 @@ func fillLedger(ctx context.Context, s *service, owner *pgxpool.Pool) error {
 		return err
 	}
 	defer worker.Close()
-	if err := s.publish(ctx, fourMessages); err != nil {
+	if err := s.publish(ctx, rules); err != nil {
 		return err
 	}
 	if err := seedPatients(ctx, owner, who); err != nil {

@@ -106,14 +106,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	retry := firstRetry
 	for ctx.Err() == nil {
 		sleep, err := s.pass(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		if err == nil {
+			retry = firstRetry
+		} else if ctx.Err() == nil {
 			s.cfg.Logger.WarnContext(ctx, "the scheduler will try again", "error", postgres.SafeError(err))
 			sleep, retry = retry, min(2*retry, lastRetry)
-		default:
-			retry = firstRetry
 		}
 		s.wait(ctx, sleep, err == nil)
 	}
