@@ -181,11 +181,13 @@ func (w *waiting) waits() rule.Waiting {
 			continue
 		}
 		reason := d.Reason
-		if reason == rule.ReasonQuietHours {
+		switch step, escalated := rule.StepOf(w.Rule, w.PlanKey); {
+		case reason == rule.ReasonAwaitingReview:
+			reason = "rule " + d.Rule
+		case reason == rule.ReasonQuietHours && escalated:
+			reason = rule.StepReason(step) + d.Rule
+		case reason == rule.ReasonQuietHours:
 			reason = "rule " + d.Rule + ", after quiet hours"
-			if step, escalated := rule.StepOf(w.Rule, w.PlanKey); escalated {
-				reason = rule.StepReason(step) + d.Rule
-			}
 		}
 		all.Messages = append(all.Messages, rule.Message{Channel: d.Channel, Match: &matches[i], Reason: reason})
 	}

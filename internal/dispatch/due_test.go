@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -215,4 +216,35 @@ func TestExplainPerson_TellsWhichRulesComeNearest(t *testing.T) {
 	require.True(t, x.Person.Named)
 	require.Len(t, x.Rules, 1)
 	require.Equal(t, "queued", x.Rules[0].Decisions[0].State)
+}
+
+func TestDue_AReviewAtNightDoesNotRing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
+	_, err := b.publish(`rules: [{name: report, on: ehr.lab_report.created, recipients: [{user: data.userId}], channels: [push]}]`)
+	require.NoError(t, err)
+	b.quiet(patient, 2*time.Hour)
+	e := b.record("ehr.lab_report.created", patient, doctor)
+	data := event.Record{}
+	require.NoError(t, json.Unmarshal(e.Data, &data))
+	data.Critical, data.Held = true, true
+	e.Data, err = json.Marshal(data)
+	require.NoError(t, err)
+	b.heldRecord(data.RecordID, patient, doctor)
+	b.commit(e)
+	b.follow()
+	require.Equal(t, []string{"pat push planned normal: awaiting_review"}, b.told(e))
+
+	b.exec(`UPDATE records SET held_until = NULL WHERE id = $1`, data.RecordID)
+	b.commit(event.New(care.Command{Actor: care.SystemActor("test")}, "ehr.lab_report.reviewed", care.Ref{Kind: "lab_report", ID: data.RecordID}, data).About(care.Command{}, patient, &b.clinic))
+	b.follow()
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat push planned normal: quiet_hours"}, b.told(e))
+	require.Empty(t, b.jobs(e))
+	require.Equal(t, 1, one[int](b, `SELECT count(*)::integer FROM notifications WHERE held_until IS NULL`), "it is in the inbox from the review on")
+	b.advance(3 * time.Hour)
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat push queued normal: rule report, after quiet hours"}, b.told(e))
+	require.Equal(t, []string{"notification.scheduled pat: push planned", "notification.planned pat: push planned", "notification.planned pat: push queued"}, b.announced(e))
 }

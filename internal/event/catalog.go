@@ -116,7 +116,7 @@ var Catalog = slices.Concat(
 		{"chat.message_unread", CategoryChat, ChatUnread{}, true, nil, true, "A person has not read a message for two minutes."},
 		{"notification.planned", CategorySystem, Notification{}, true, nil, false, "A person will be notified of an event."},
 		{"notification.held", CategorySystem, Notification{}, false, nil, false, "A patient will be notified of an event when a clinician has seen the critical finding, or after the clinic's hold period; notification.planned follows."},
-		{"notification.scheduled", CategorySystem, Notification{}, false, nil, false, "A person will be notified of an event at a later time; notification.planned follows, or notification.suppressed."},
+		{"notification.scheduled", CategorySystem, Notification{}, false, nil, false, "A person will be notified of an event at a later time, or when the scheduler has decided about it; notification.planned follows, or notification.suppressed."},
 		{"notification.suppressed", CategorySystem, Notification{}, false, nil, false, "A rule selected a person, but no channel is available or allowed for them."},
 		{"notification.cancelled", CategorySystem, Notification{}, true, nil, false, "Messages are not sent, because a later version of their subject made them untrue."},
 		{"notification.sent", CategorySystem, Delivery{}, true, nil, false, "A provider accepted a message."},

@@ -99,6 +99,13 @@ func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []db.Notificatio
 			return fmt.Errorf("hold notifications on: %w", err)
 		}
 	}
+	deferred, err := deferHeld(ctx, tx, &free)
+	if err != nil {
+		return err
+	}
+	if err := appendEnded(ctx, tx, jobs, deferred); err != nil {
+		return err
+	}
 	retracted.Retracted, retracted.Reason = true, retractedBeforeReview
 	for _, p := range []db.NotificationHoldEndParams{free, retracted} {
 		if len(p.Ids) == 0 {
@@ -116,6 +123,34 @@ func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []db.Notificatio
 		}
 	}
 	return nil
+}
+
+// deferHeld ends the wait of those notifications about which the scheduler has to decide, because
+// their person may have quiet hours or a daily digest, and removes them from free. It returns their
+// messages.
+func deferHeld(ctx context.Context, tx pgx.Tx, free *db.NotificationHoldEndParams) ([]db.NotificationHoldEndRow, error) {
+	if len(free.Ids) == 0 {
+		return nil, nil
+	}
+	found, err := db.New(tx).NotificationHoldDefer(ctx, db.NotificationHoldDeferParams{Ids: free.Ids, EventPositions: free.EventPositions})
+	if err != nil {
+		return nil, fmt.Errorf("defer held notifications: %w", err)
+	}
+	rows := make([]db.NotificationHoldEndRow, len(found))
+	deferred := map[uuid.UUID]bool{}
+	for i, row := range found {
+		rows[i] = db.NotificationHoldEndRow(row)
+		deferred[row.NotificationID] = true
+	}
+	var left db.NotificationHoldEndParams
+	for i, id := range free.Ids {
+		if !deferred[id] {
+			left.Ids = append(left.Ids, id)
+			left.EventPositions = append(left.EventPositions, free.EventPositions[i])
+		}
+	}
+	*free = left
+	return rows, nil
 }
 
 // holds returns the state of the notifications' records. A record that is not held is left out.
@@ -167,6 +202,8 @@ func appendEnded(ctx context.Context, tx pgx.Tx, jobs Inserter, rows []db.Notifi
 		typ := "notification.planned"
 		if first.ID == uuid.Nil {
 			data.Channels = append(data.Channels, event.ChannelDecision{Channel: care.ChannelInApp, DeliveryID: first.NotificationID, State: "delivered", Reason: "rule " + first.Rule})
+		} else if first.State == "planned" {
+			typ = "notification.scheduled" // The scheduler decides about it.
 		} else if first.State != "queued" {
 			typ = "notification." + first.State
 		}

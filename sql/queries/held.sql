@@ -111,3 +111,58 @@ FROM ended
 LEFT JOIN changed AS c ON c.notification_id = ended.id
 WHERE c.id IS NOT NULL
     OR ended.cut_off IS NULL;
+
+-- name: NotificationHoldDefer :many
+-- Ends the wait of notifications whose person may have quiet hours or a daily digest: the scheduler decides about their messages at
+-- once. Returns each message, as NotificationHoldEnd does. Critical messages are never deferred.
+WITH ended AS (
+    UPDATE notifications AS n
+    SET
+        held_until = NULL,
+        due_at = due_now()
+    FROM (
+        SELECT
+            unnest(@ids::uuid[]) AS id,
+            unnest(@event_positions::bigint[]) AS event_position
+    ) AS asked
+    WHERE n.id = asked.id
+        AND n.event_position = asked.event_position
+        AND n.priority <> 'critical'
+        AND EXISTS (
+            SELECT
+            FROM deliveries AS d
+            WHERE d.event_position = n.event_position
+                AND d.recipient_id = n.recipient_id
+                AND d.notification_id = n.id
+                AND d.state = 'planned'
+        )
+        AND (
+            EXISTS (SELECT FROM person_times AS t WHERE t.user_id = n.recipient_id AND t.quiet_hours IS NOT NULL)
+            OR EXISTS (SELECT FROM preferences AS p WHERE p.user_id = n.recipient_id AND p.setting = 'digest')
+            OR EXISTS (SELECT FROM notification_defaults AS f WHERE f.clinic_id IS NULL OR f.clinic_id = n.clinic_id)
+        )
+    RETURNING
+        n.id,
+        n.event_position,
+        n.recipient_id,
+        n.event_id,
+        n.clinic_id,
+        n.rule_version
+)
+SELECT
+    d.id,
+    ended.id AS notification_id,
+    ended.event_id,
+    ended.recipient_id,
+    d.channel,
+    d.priority,
+    d.state,
+    d.reason,
+    d.rule,
+    d.correlation_id,
+    d.traceparent,
+    ended.clinic_id,
+    ended.rule_version
+FROM ended
+JOIN deliveries AS d ON d.event_position = ended.event_position AND d.recipient_id = ended.recipient_id AND d.notification_id = ended.id
+WHERE d.state = 'planned';

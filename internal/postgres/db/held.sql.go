@@ -101,6 +101,117 @@ func (q *Queries) NotificationHeldOf(ctx context.Context, arg NotificationHeldOf
 	return items, nil
 }
 
+const NotificationHoldDefer = `-- name: NotificationHoldDefer :many
+WITH ended AS (
+    UPDATE notifications AS n
+    SET
+        held_until = NULL,
+        due_at = due_now()
+    FROM (
+        SELECT
+            unnest($1::uuid[]) AS id,
+            unnest($2::bigint[]) AS event_position
+    ) AS asked
+    WHERE n.id = asked.id
+        AND n.event_position = asked.event_position
+        AND n.priority <> 'critical'
+        AND EXISTS (
+            SELECT
+            FROM deliveries AS d
+            WHERE d.event_position = n.event_position
+                AND d.recipient_id = n.recipient_id
+                AND d.notification_id = n.id
+                AND d.state = 'planned'
+        )
+        AND (
+            EXISTS (SELECT FROM person_times AS t WHERE t.user_id = n.recipient_id AND t.quiet_hours IS NOT NULL)
+            OR EXISTS (SELECT FROM preferences AS p WHERE p.user_id = n.recipient_id AND p.setting = 'digest')
+            OR EXISTS (SELECT FROM notification_defaults AS f WHERE f.clinic_id IS NULL OR f.clinic_id = n.clinic_id)
+        )
+    RETURNING
+        n.id,
+        n.event_position,
+        n.recipient_id,
+        n.event_id,
+        n.clinic_id,
+        n.rule_version
+)
+SELECT
+    d.id,
+    ended.id AS notification_id,
+    ended.event_id,
+    ended.recipient_id,
+    d.channel,
+    d.priority,
+    d.state,
+    d.reason,
+    d.rule,
+    d.correlation_id,
+    d.traceparent,
+    ended.clinic_id,
+    ended.rule_version
+FROM ended
+JOIN deliveries AS d ON d.event_position = ended.event_position AND d.recipient_id = ended.recipient_id AND d.notification_id = ended.id
+WHERE d.state = 'planned'
+`
+
+type NotificationHoldDeferParams struct {
+	Ids            []uuid.UUID
+	EventPositions []int64
+}
+
+type NotificationHoldDeferRow struct {
+	ID             uuid.UUID
+	NotificationID uuid.UUID
+	EventID        uuid.UUID
+	RecipientID    uuid.UUID
+	Channel        string
+	Priority       string
+	State          string
+	Reason         string
+	Rule           string
+	CorrelationID  *string
+	Traceparent    *string
+	ClinicID       *uuid.UUID
+	RuleVersion    int32
+}
+
+// Ends the wait of notifications whose person may have quiet hours or a daily digest: the scheduler decides about their messages at
+// once. Returns each message, as NotificationHoldEnd does. Critical messages are never deferred.
+func (q *Queries) NotificationHoldDefer(ctx context.Context, arg NotificationHoldDeferParams) ([]NotificationHoldDeferRow, error) {
+	rows, err := q.db.Query(ctx, NotificationHoldDefer, arg.Ids, arg.EventPositions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationHoldDeferRow
+	for rows.Next() {
+		var i NotificationHoldDeferRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.NotificationID,
+			&i.EventID,
+			&i.RecipientID,
+			&i.Channel,
+			&i.Priority,
+			&i.State,
+			&i.Reason,
+			&i.Rule,
+			&i.CorrelationID,
+			&i.Traceparent,
+			&i.ClinicID,
+			&i.RuleVersion,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const NotificationHoldEnd = `-- name: NotificationHoldEnd :many
 WITH asked AS (
     SELECT
