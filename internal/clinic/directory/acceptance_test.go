@@ -206,8 +206,8 @@ func TestAcceptInvitation_MergesTheRegisteredPersonIntoOneKnownElsewhere(t *test
 // stays are the columns that keep the id of a merged person: they are historical, or the service
 // updates them.
 var stays = []string{
-	"appointment_departures.person_id", "contact_verifications.user_id", "deaths.user_id", "deliveries.recipient_id", "devices.user_id", "identities.user_id", "invitations.user_id",
-	"medical_record_numbers.user_id", "memberships.user_id", "notifications.recipient_id", "person_times.user_id", "person_words.user_id", "preferences.user_id", "socket_tickets.user_id", "suppressions.user_id", "unlinked_sign_ins.user_id",
+	"appointment_departures.person_id", "contact_verifications.user_id", "deaths.user_id", "deliveries.recipient_id", "devices.user_id", "digest_items.recipient_id", "digests.recipient_id", "escalations.done_by", "identities.user_id", "invitations.user_id",
+	"medical_record_numbers.user_id", "memberships.user_id", "notifications.recipient_id", "person_times.user_id", "person_words.user_id", "preferences.user_id", "socket_tickets.user_id", "suppressions.user_id", "throttles.recipient_id", "unlinked_sign_ins.user_id",
 	"users.merged_into", "web_sessions.user_id",
 }
 
