@@ -354,6 +354,7 @@ func (b *backtester) decide(ctx context.Context, tx pgx.Tx, first int64, c *comp
 			c.skipTo(m.event.Position)
 			stored := c.stored.take(m.event.Position)
 			people.Now = stored.plannedAt(m.event.Time)
+			people.Due = people.Now
 			plan := rule.Resolve(m.event, m.matches, people, b.planner.configured)
 			c.compare(about{m.event.Position, m.event.ID, m.event.Type}, stored, &plan)
 		}

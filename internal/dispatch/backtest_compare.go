@@ -70,10 +70,12 @@ type storedEventPlan struct {
 
 // plannedAt returns when the event was planned, or the given time if it led to no notification.
 func (s *storedEventPlan) plannedAt(otherwise time.Time) time.Time {
-	if len(s.notifications) == 0 {
-		return otherwise
+	for _, n := range s.notifications {
+		if n.PlanKey == "" { // One that was planned for later came into the inbox later.
+			return n.CreatedAt
+		}
 	}
-	return s.notifications[0].CreatedAt
+	return otherwise
 }
 
 // messageKey identifies a message about an event.
@@ -203,7 +205,7 @@ func (m BacktestMessage) sameAs(o BacktestMessage) bool {
 // reasonClass returns how a rule led to a message. It is empty if the reason no longer shows it, as
 // after a review.
 func reasonClass(reason string) string {
-	for _, class := range []string{"rule ", "fallback for ", rule.ReasonFallbackCareTeam, rule.ReasonFallbackClinicDoctors} {
+	for _, class := range []string{"rule ", "digest:", "fallback for ", rule.ReasonFallbackCareTeam, rule.ReasonFallbackClinicDoctors} {
 		if strings.HasPrefix(reason, class) {
 			return class
 		}

@@ -111,7 +111,7 @@ func (b *bundle) history() {
 	b.team(patient, nurse, doctor, other)
 	b.exec(`DELETE FROM devices WHERE user_id = $1`, bare)
 	b.exec(`UPDATE users SET phone = '+15550100009', phone_verified = true WHERE id = $1`, bare)
-	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'push', false)`, nurse)
+	b.exec(`INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'clinical', 'push', 'off')`, nurse)
 
 	imported := b.record("ehr.lab_report.updated", patient, doctor)
 	imported.Imported = true

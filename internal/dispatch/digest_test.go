@@ -152,7 +152,7 @@ func TestDigests_LeaveOutWhatThePersonHasReadOrMayNotRead(t *testing.T) {
 func TestDigests_WithoutItemsSendNothing(t *testing.T) {
 	t.Parallel()
 	for reason, change := range map[string]string{
-		"preference_off": `INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'email', false)`,
+		"preference_off": `INSERT INTO preferences (user_id, category, channel, setting) VALUES ($1, 'clinical', 'email', 'off')`,
 		"user_disabled":  `UPDATE users SET status = 'disabled' WHERE id = $1`,
 		"deceased":       `UPDATE users SET deceased_on = current_date WHERE id = $1`,
 		"read_in_app":    `UPDATE notifications SET read_at = now() WHERE recipient_id = $1`,

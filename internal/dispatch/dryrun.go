@@ -46,10 +46,11 @@ type DryRunDecision struct {
 	Rule        string     `json:"rule"`
 	RecipientID *uuid.UUID `json:"recipientId,omitempty" format:"uuid" doc:"Left out where the rule finds nobody."`
 	Channel     string     `json:"channel,omitempty" doc:"Left out where the decision is about every channel."`
-	State       string     `json:"state" enum:"queued,planned,delivered,suppressed,not_sent" doc:"The first state of the delivery; delivered for a message in the inbox, and not_sent where there is none."`
+	State       string     `json:"state" enum:"queued,planned,digest,delivered,suppressed,not_sent" doc:"The first state of the delivery; delivered for a message in the inbox, and not_sent where there is none."`
 	Reason      string     `json:"reason" example:"rule record-created"`
 	Priority    string     `json:"priority,omitempty" enum:"critical,high,normal,bulk"`
 	Template    string     `json:"template,omitempty" example:"clinical"`
+	DueAt       *time.Time `json:"dueAt,omitempty" format:"date-time" doc:"When the message is sent, if it is sent later."`
 }
 
 // DryRun checks a draft of the rules and returns what it decides about an event, with the addresses,
@@ -79,6 +80,9 @@ func (p *Planner) DryRun(ctx context.Context, conn db.DBTX, in DryRunRequest, kn
 	if err != nil {
 		return DryRun{}, err
 	}
+	if in.Event == nil {
+		people.Due = e.Time
+	}
 	run.add(rule.Resolve(&e, m.matches, people, p.configured))
 	return run, nil
 }
@@ -86,8 +90,11 @@ func (p *Planner) DryRun(ctx context.Context, conn db.DBTX, in DryRunRequest, kn
 func (run *DryRun) add(plan rule.Plan) {
 	for _, n := range plan.Notifications {
 		for _, message := range n.Messages {
-			d := delivery{suppressed: message.Suppressed, held: !n.HeldUntil.IsZero()}
+			d := delivery{suppressed: message.Suppressed, held: !n.HeldUntil.IsZero(), scheduled: !n.DueAt.IsZero(), notBefore: message.NotBefore}
 			state := d.state()
+			if message.Digest != nil {
+				state = stateDigest
+			}
 			if message.Channel == care.ChannelInApp { // It has no delivery.
 				state = "delivered"
 				if message.Suppressed {
@@ -96,13 +103,32 @@ func (run *DryRun) add(plan rule.Plan) {
 			}
 			run.Decisions = append(run.Decisions, DryRunDecision{
 				Rule: message.Match.Rule.Name, RecipientID: &n.Recipient, Channel: message.Channel, State: state, Reason: message.Reason,
-				Priority: string(message.Match.Rule.Priority), Template: message.Match.Template,
+				Priority: string(message.Match.Rule.Priority), Template: message.Match.Template, DueAt: dueAt(&n, &message),
 			})
 		}
 	}
 	for _, no := range plan.Decisions {
 		run.Decisions = append(run.Decisions, DryRunDecision{Rule: no.Rule, RecipientID: pointer(no.Recipient), Channel: no.Channel, State: NotSent, Reason: no.Reason})
 	}
+}
+
+// dueAt returns when a message is sent: at the time of a schedule or a digest, or at the end of quiet
+// hours; nil for at once.
+func dueAt(n *rule.Notification, m *rule.Message) *time.Time {
+	at := n.DueAt
+	switch {
+	case m.Suppressed:
+		return nil
+	case m.Digest != nil:
+		at = m.Digest.DueAt
+	case !m.NotBefore.IsZero():
+		at = m.NotBefore
+	}
+	if at.IsZero() {
+		return nil
+	}
+	at = at.UTC()
+	return &at
 }
 
 // event returns the request's event.

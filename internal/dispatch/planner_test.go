@@ -2,6 +2,8 @@ package dispatch_test
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -23,18 +25,24 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 	b.user("rita", care.Receptionist)
 	cmd := care.Command{Actor: care.Actor{ID: patient.String(), UserID: patient}}
 	appointment := func(typ string) event.Event {
-		data := event.Appointment{AppointmentID: newID(), UserID: patient, ClinicID: b.clinic, DoctorID: doctor, Status: "booked", StartsAt: "2026-12-01T09:00:00Z"}
+		data := event.Appointment{AppointmentID: newID(), UserID: patient, ClinicID: b.clinic, DoctorID: doctor, Status: "booked", StartsAt: "2046-12-01T09:00:00Z"}
 		return b.at(event.New(cmd, typ, care.Ref{Kind: "appointment", ID: data.AppointmentID}, data).About(cmd, patient, &b.clinic))
 	}
 	bill := func(typ string) event.Event {
 		data := event.Billing{InvoiceID: newID(), UserID: patient, ClinicID: b.clinic, Status: "open"}
 		if typ == "billing.invoice_issued" {
-			return b.at(event.New(cmd, typ, care.Ref{Kind: "invoice", ID: data.InvoiceID}, data.Due("2026-12-31")).About(cmd, patient, &b.clinic))
+			return b.at(event.New(cmd, typ, care.Ref{Kind: "invoice", ID: data.InvoiceID}, data.Due("2046-12-31")).About(cmd, patient, &b.clinic))
 		}
 		return b.at(event.New(cmd, typ, care.Ref{Kind: "invoice", ID: data.InvoiceID}, data).About(cmd, patient, &b.clinic))
 	}
 	both := func(name, priority, rule string) []string {
 		return []string{name + " push queued " + priority + ": rule " + rule, name + " email queued " + priority + ": rule " + rule}
+	}
+	later := func(rule string, labels ...string) (all []string) {
+		for _, label := range labels {
+			all = append(all, "pat push planned normal: rule "+rule+"/"+label, "pat email planned normal: rule "+rule+"/"+label)
+		}
+		return all
 	}
 	var nobody []string
 	staff := append(both("doc", "normal", "record-created"), both("nina", "normal", "record-created")...)
@@ -53,18 +61,25 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 		{b.account("user.created", patient), []string{"pat email queued normal: rule welcome"}, nobody},
 		{b.account("user.updated", patient, "email"), both("pat", "normal", "account-changed"), nobody},
 		{b.account("user.disabled", patient), nobody, nobody},
-		{appointment("appointment.booked"), append(both("pat", "normal", "appointment"), both("doc", "normal", "appointment")...), nobody},
+		{
+			appointment("appointment.booked"),
+			slices.Concat(both("pat", "normal", "appointment"), both("doc", "normal", "appointment"), later("appointment-reminder", "24h-before-startsAt", "1h-before-startsAt")), nobody,
+		},
 		{appointment("appointment.requested"), append(both("pat", "normal", "appointment-requested"), both("rita", "normal", "appointment-to-desk")...), nobody},
 		{appointment("appointment.checked_in"), nobody, nobody},
 		{appointment("appointment.completed"), nobody, nobody},
 		{appointment("appointment.no_show"), append(both("pat", "normal", "appointment"), both("doc", "normal", "appointment")...), nobody},
-		{bill("billing.invoice_issued"), both("pat", "normal", "billing"), nobody},
+		{
+			bill("billing.invoice_issued"),
+			append(both("pat", "normal", "billing"), later("invoice-reminder", "3d-before-dueOn", "1d-after-dueOn", "7d-after-dueOn")...), nobody,
+		},
 		{bill("billing.refund_made"), both("pat", "normal", "billing"), nobody},
 	} {
 		b.handle(c.event)
 		require.Equal(t, c.told, b.told(c.event), c.event.Type)
 		require.Equal(t, c.not, b.not(c.event), c.event.Type)
-		require.Len(t, b.jobs(c.event), len(c.told), c.event.Type)
+		queued := slices.DeleteFunc(slices.Clone(c.told), func(line string) bool { return !strings.Contains(line, " queued ") })
+		require.Len(t, b.jobs(c.event), len(queued), c.event.Type)
 	}
 	require.Equal(t, []string{"push 1", "email 1", "push 1", "email 1"}, b.jobs(b.lastOf("ehr.lab_report.critical")))
 }

@@ -82,7 +82,24 @@ WHERE d.event_position >= $1
             AND other.plan_key = d.plan_key
             AND d.channel = ANY(other.fallback)
     ))
-ORDER BY d.event_position, d.recipient_id, d.plan_key, d.channel
+    AND d.plan_key !~ '^(digest/[0-9a-f-]{36}|escalation/[^/]+/[0-9]+)$'
+    AND NOT (d.state = 'cancelled' AND d.reason ~ '^(digest|throttled):')
+UNION ALL
+SELECT
+    i.event_position,
+    i.recipient_id,
+    n.plan_key,
+    i.channel,
+    'digest',
+    i.reason,
+    i.rule,
+    n.priority,
+    n.template
+FROM digest_items AS i
+JOIN notifications AS n ON n.event_position = i.event_position AND n.recipient_id = i.recipient_id AND n.id = i.notification_id
+WHERE i.event_position >= $1
+    AND i.event_position < $2
+ORDER BY 1, 2, 3, 4
 `
 
 type BacktestDeliveriesParams struct {
@@ -103,7 +120,7 @@ type BacktestDeliveriesRow struct {
 }
 
 // Returns the deliveries of the events in a part of the ledger, without those that replaced one that failed: the planner gives a
-// notification no delivery on a channel that it leaves as the fallback of another.
+// notification no delivery on a channel that it leaves as the fallback of another. A message in a digest has the state digest.
 func (q *Queries) BacktestDeliveries(ctx context.Context, arg BacktestDeliveriesParams) ([]BacktestDeliveriesRow, error) {
 	rows, err := q.db.Query(ctx, BacktestDeliveries, arg.FirstPosition, arg.EndPosition)
 	if err != nil {
@@ -149,6 +166,7 @@ SELECT
 FROM notifications
 WHERE event_position >= $1
     AND event_position < $2
+    AND plan_key !~ '^(digest/[0-9a-f-]{36}|escalation/[^/]+/[0-9]+)$'
 ORDER BY event_position, recipient_id, plan_key
 LIMIT $3
 `
@@ -172,7 +190,8 @@ type BacktestNotificationsRow struct {
 }
 
 // Compares a draft of the rules with what was planned.
-// Returns the notifications of the events in a part of the ledger.
+// Returns the notifications of the events in a part of the ledger, without those of digests and of steps of escalations, which
+// follow later from what the planner decided.
 func (q *Queries) BacktestNotifications(ctx context.Context, arg BacktestNotificationsParams) ([]BacktestNotificationsRow, error) {
 	rows, err := q.db.Query(ctx, BacktestNotifications, arg.FirstPosition, arg.EndPosition, arg.MaxRows)
 	if err != nil {
