@@ -39,7 +39,7 @@ type PreferenceInForce struct {
 	Category string     `json:"category,omitempty" doc:"Left out for what is not a setting of a category."`
 	Channel  string     `json:"channel,omitempty"`
 	ClinicID *uuid.UUID `json:"clinicId,omitempty" format:"uuid" doc:"Left out for all clinics."`
-	Detail   string     `json:"detail,omitempty" doc:"quietHours, digestHour, timeZone or locale, if it is not a setting."`
+	Detail   string     `json:"detail,omitempty" example:"quietHours" doc:"quietHours, digestHour, timeZone or locale, if it is not a setting."`
 	Value    string     `json:"value" example:"off"`
 	Since    int64      `json:"since" doc:"The position of the event that set it."`
 }

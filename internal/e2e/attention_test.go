@@ -165,7 +165,7 @@ func TestQuietHours_NothingRingsExceptACriticalResultWhichMustBeAcknowledged(t *
 	c.eventually("the report rings in the morning", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) >= 1 })
 	require.Len(t, c.sandboxMessages("push", "demo-device-nurse"), 1, "the acknowledged one went no further")
 
-	event := c.story("lab_report/" + c.inState(patient, "sent")[0]["subject"].(string)[len("lab_report/"):])[0]["id"].(string)
+	event := c.do(patient, http.MethodGet, "/api/notifications?limit=1", nil).decode(t)["items"].([]any)[0].(map[string]any)["eventId"].(string)
 	nurseID, _ := c.me(nurse)
 	x := c.do(operator, http.MethodGet, "/api/notifications/explain?event="+event+"&person="+nurseID, nil).decode(t)
 	require.Equal(t, false, x["person"].(map[string]any)["named"])

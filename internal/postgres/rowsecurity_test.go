@@ -101,6 +101,10 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
 		VALUES ($1, 1, $1, $1, $1, 'email', 'sent', 'r', 't', 'normal')`, p)
 	w.exec(t, `INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason) VALUES (1, $1, 'r', 1, $1, 'push', 'no_address')`, p)
+	w.exec(t, `INSERT INTO digests (id, recipient_id, clinic_id, channel, key, category, priority, max_items, items, due_at)
+		VALUES ($1, $1, $2, 'email', 'k', 'clinical', 'normal', 50, 1, now())`, p, id)
+	w.exec(t, `INSERT INTO digest_items (digest_id, event_position, notification_id, recipient_id, channel, rule, template_version, reason)
+		VALUES ($1, 1, $1, $1, 'email', 'r', 1, 'digest:r')`, p)
 	w.exec(t, `INSERT INTO escalations (event_position, event_id, rule, rule_version, step, unless, after, subject, due_at)
 		VALUES (1, $1::uuid, ($1::uuid)::text, 1, 0, 'read', '5 minutes', 'lab_report/x', now())`, p)
 	w.exec(t, `INSERT INTO contact_verifications (id, user_id, channel, address) VALUES (gen_random_uuid(), $1, 'email', 'x')`, p)
@@ -167,7 +171,7 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 		"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1, "critical_limit_sets": 1, "critical_limits": 1,
 		"deaths": 1, "person_words": 4, "appointment_departures": 1, "appointment_reversals": 1, "preferences": 1, "person_times": 1,
 	}
-	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "person_times": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "escalations": 1, "contact_verifications": 1}
+	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "person_times": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "digests": 1, "digest_items": 1, "escalations": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
 		all := maps.Clone(more)
 		for _, m := range others {
@@ -186,7 +190,7 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 	require.Equal(t, desk, w.seen(t, w.receptionist), "a receptionist: their clinic's but what is clinical")
 	require.Equal(t, desk, w.seen(t, w.admin), "an administrator: the same")
 	require.Equal(t, with(people, about, own), w.seen(t, w.patient), "a patient: what is about them, and their doctors")
-	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2, "escalations": 2, "identities": 2, "unlinked_sign_ins": 2}, w.seen(t, w.operator), "an operator: what people were told")
+	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2, "digests": 2, "digest_items": 2, "escalations": 2, "identities": 2, "unlinked_sign_ins": 2}, w.seen(t, w.operator), "an operator: what people were told")
 	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
 	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
 	whole := with(map[string]int{

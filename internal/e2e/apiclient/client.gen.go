@@ -884,7 +884,7 @@ type ListNotificationsParams struct {
 	// Unacknowledged true returns only notifications that still have to be acknowledged.
 	Unacknowledged *bool `form:"unacknowledged,omitempty" json:"unacknowledged,omitempty"`
 
-	// State Only those with a delivery in this state. planned also returns those that are planned for later, which are not in the inbox yet.
+	// State Only those with a delivery in this state; for all but operators planned or cancelled. planned also returns those that are planned for later, which are not in the inbox yet.
 	State *ListNotificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Channel For operators: only those with a delivery on this channel, in that state if one is given.

@@ -216,7 +216,7 @@ func (b *bundle) posts() map[string]func() post {
 // repeatable are POSTs that do no harm when they are repeated, and know no key: a ticket is another one each time, a check
 // stores nothing, an event has an id of its own, what was redriven is refused, and accepting an invitation again changes nothing.
 var repeatable = []string{
-	"mark-inbox-seen", "mark-inbox-read", "mark-inbox-unread", "mark-inbox-archive", "mark-inbox-unarchive",
+	"acknowledge-notification", "mark-inbox-seen", "mark-inbox-read", "mark-inbox-unread", "mark-inbox-archive", "mark-inbox-unarchive",
 	"accept-invitation", "activate-service-account", "renew-activation-code", "issue-socket-ticket", "check-rules", "dry-run-rules", "check-templates", "preview-templates", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
 }
 

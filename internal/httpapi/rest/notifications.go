@@ -24,7 +24,7 @@ type NotificationPage struct {
 type notificationsInput struct {
 	Unread         bool      `query:"unread" doc:"true returns only unread notifications."`
 	Unacknowledged bool      `query:"unacknowledged" doc:"true returns only notifications that still have to be acknowledged."`
-	State          string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those with a delivery in this state. planned also returns those that are planned for later, which are not in the inbox yet."`
+	State          string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those with a delivery in this state; for all but operators planned or cancelled. planned also returns those that are planned for later, which are not in the inbox yet."`
 	Channel        string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel, in that state if one is given."`
 	RecipientID    uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only those of this recipient."`
 	From           time.Time `query:"from" format:"date-time" doc:"For operators: only those created at this time or later."`
@@ -38,13 +38,14 @@ func (in *notificationsInput) checkOwn() error {
 		field string
 		given bool
 	}{
+		{"state", in.State != "" && in.State != "planned" && in.State != "cancelled"},
 		{"channel", in.Channel != ""},
 		{"recipientId", in.RecipientID != uuid.Nil},
 		{"from", !in.From.IsZero()},
 		{"to", !in.To.IsZero()},
 	} {
 		if f.given {
-			return care.InvalidField(f.field, "is for operators only")
+			return care.InvalidField(f.field, "is for operators only; others may filter by the states planned and cancelled")
 		}
 	}
 	return nil

@@ -148,7 +148,10 @@ func TestTold_AppointmentsAndReadingsGoWhereTheyAreActedOn(t *testing.T) {
 	w = d.do(receptionist, http.MethodPost, path+"/book", nil, "If-Match", `"1"`)
 	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 	d.plan()
-	require.ElementsMatch(t, []string{"patient email queued: rule appointment", "doctor email queued: rule appointment"}, d.outcomes("appointment.booked", subject))
+	require.ElementsMatch(t, []string{
+		"patient email queued: rule appointment", "doctor email queued: rule appointment",
+		"patient email planned: rule appointment-reminder/24h-before-startsAt", "patient email planned: rule appointment-reminder/1h-before-startsAt",
+	}, d.outcomes("appointment.booked", subject))
 
 	g := d.letIn("gateway")
 	for urgency, rule := range map[string]string{"routine": "", "urgent": "urgent-reading", "emergency": "emergency-reading"} {
