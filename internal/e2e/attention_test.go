@@ -17,11 +17,11 @@ func (c *clinic) advance(by string) {
 	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
 }
 
-// waiting returns the times at which the person's planned notifications are due, in their order.
-func (c *clinic) waiting(who string) []string {
+// waiting returns the times at which the patient's planned notifications are due, in their order.
+func (c *clinic) waiting() []string {
 	c.t.Helper()
 	times := []string{}
-	for _, n := range c.inState(who, "planned") {
+	for _, n := range c.inState(patient, "planned") {
 		times = append(times, n["dueAt"].(string))
 	}
 	slices.Sort(times)
@@ -59,7 +59,7 @@ func TestReminders_MoveWithTheirAppointmentAndEndWithIt(t *testing.T) {
 		before := func(starts time.Time) []string {
 			return []string{starts.Add(-24 * time.Hour).Format(time.RFC3339), starts.Add(-time.Hour).Format(time.RFC3339)}
 		}
-		c.eventually("two reminders wait", func() bool { return slices.Equal(before(starts), c.waiting(patient)) })
+		c.eventually("two reminders wait", func() bool { return slices.Equal(before(starts), c.waiting()) })
 		require.Empty(t, c.inState(doctor, "planned"), "they are the patient's")
 
 		moved := starts.Add(30 * time.Minute)
@@ -67,7 +67,7 @@ func TestReminders_MoveWithTheirAppointmentAndEndWithIt(t *testing.T) {
 			"startsAt": moved.Format(time.RFC3339), "endsAt": moved.Add(30 * time.Minute).Format(time.RFC3339),
 		}, "If-Match", a.header.Get("ETag"))
 		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
-		c.eventually("they have moved", func() bool { return slices.Equal(before(moved), c.waiting(patient)) })
+		c.eventually("they have moved", func() bool { return slices.Equal(before(moved), c.waiting()) })
 
 		c.eventually("the other messages are sent", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) == 2 })
 		c.advance(fmt.Sprintf("%ds", int(time.Until(moved.Add(-2*time.Hour)).Seconds())))
@@ -75,11 +75,11 @@ func TestReminders_MoveWithTheirAppointmentAndEndWithIt(t *testing.T) {
 			all := c.sandboxMessages("push", "demo-device-patient")
 			return len(all) == 3 && all[0]["title"] == "Reminder of your appointment"
 		})
-		require.Len(t, c.waiting(patient), 1)
+		require.Len(t, c.waiting(), 1)
 
 		a = c.do(patient, http.MethodPost, path+"/cancel", map[string]string{"reason": "other"}, "If-Match", a.header.Get("ETag"))
 		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
-		require.Empty(t, c.waiting(patient), "cancelled in the transaction of the cancellation")
+		require.Empty(t, c.waiting(), "cancelled in the transaction of the cancellation")
 		require.Len(t, c.inState(patient, "cancelled"), 3)
 		c.eventually("the cancellation is pushed", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) == 4 })
 		c.advance("3h")
@@ -134,7 +134,7 @@ func TestQuietHours_NothingRingsExceptACriticalResultWhichMustBeAcknowledged(t *
 		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
 	}
 	c.writeReport()
-	c.eventually("it waits for the morning", func() bool { return len(c.waiting(patient)) == 1 })
+	c.eventually("it waits for the morning", func() bool { return len(c.waiting()) == 1 })
 	critical := c.report()
 	critical["results"].([]any)[0].(map[string]any)["interpretation"] = "HH"
 	alarm := func() {
