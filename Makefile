@@ -18,7 +18,7 @@ STAMP = -X carewire/internal/app.stamp=$(VERSION)
 FUZZTIME ?= 30s
 # The tests of one package at once, of as many packages as there are processors. Some tests wait, so a small machine runs
 # more than it has processors. The cluster accepts 500 connections.
-TESTFLAGS ?= -parallel 3
+TESTFLAGS ?= -parallel 3 -timeout 20m
 # The packages that test-short leaves out.
 NOT_SHORT = cmd/carewire|internal/(e2e|modeltest|recipetest|archtest|bench)|httpapi/rest|postgres/embedded|postgrestest(/withpostgres)?
 # The tests that test-short leaves out of other packages, a third of their time: slow ones, and those of concurrent calls. A name
