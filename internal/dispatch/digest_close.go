@@ -41,8 +41,8 @@ func (p *Planner) Digests() Digests { return Digests{p, maxClosedItems} }
 func (Digests) Name() string { return "digests" }
 
 // Next implements scheduler.Source.
-func (Digests) Next(ctx context.Context, tx pgx.Tx) (time.Duration, bool, error) {
-	return untilDue(db.New(tx).DigestNextDue(ctx))
+func (Digests) Next(ctx context.Context, q db.DBTX) (time.Duration, bool, error) {
+	return untilDue(db.New(q).DigestNextDue(ctx))
 }
 
 // Postpone implements scheduler.Source.

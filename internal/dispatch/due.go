@@ -31,8 +31,8 @@ func (p *Planner) Due() Due { return Due{p} }
 func (Due) Name() string { return "notifications" }
 
 // Next implements scheduler.Source.
-func (Due) Next(ctx context.Context, tx pgx.Tx) (time.Duration, bool, error) {
-	return untilDue(db.New(tx).NotificationNextDue(ctx))
+func (Due) Next(ctx context.Context, q db.DBTX) (time.Duration, bool, error) {
+	return untilDue(db.New(q).NotificationNextDue(ctx))
 }
 
 // untilDue converts the answer of a query for the first due row.

@@ -41,8 +41,8 @@ func (p *Planner) Escalations() Escalations { return Escalations{p} }
 func (Escalations) Name() string { return "escalations" }
 
 // Next implements scheduler.Source.
-func (Escalations) Next(ctx context.Context, tx pgx.Tx) (time.Duration, bool, error) {
-	return untilDue(db.New(tx).EscalationNextDue(ctx))
+func (Escalations) Next(ctx context.Context, q db.DBTX) (time.Duration, bool, error) {
+	return untilDue(db.New(q).EscalationNextDue(ctx))
 }
 
 // Postpone implements scheduler.Source.

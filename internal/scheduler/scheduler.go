@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 	maxSleep = 30 * time.Second
 	// gather is how long the loop waits after a wake before it looks: under load, one look serves many
 	// batches of the ledger.
-	gather = 50 * time.Millisecond
+	gather = 200 * time.Millisecond
 	// retryDelay is how long a row that cannot be handled is postponed.
 	retryDelay = 5 * time.Minute
 	// firstRetry and lastRetry are the waits after an error that is not a row's, such as a lost
@@ -37,7 +38,7 @@ type Source interface {
 	Name() string
 	// Next returns the time until the first row is due, which is negative if it is overdue; false if
 	// no row waits.
-	Next(ctx context.Context, tx pgx.Tx) (time.Duration, bool, error)
+	Next(ctx context.Context, q db.DBTX) (time.Duration, bool, error)
 	// Work handles at most limit due rows that no other transaction has locked, the longest due first,
 	// and returns how many.
 	Work(ctx context.Context, tx pgx.Tx, limit int) (int, error)
@@ -159,23 +160,17 @@ func (s *Scheduler) pass(ctx context.Context) (time.Duration, error) {
 // be due now.
 func (s *Scheduler) serve(ctx context.Context, i int) (next time.Duration, err error) {
 	source, stats := s.cfg.Sources[i], &s.stats[i]
-	next = maxSleep
-	due := false
-	err = postgres.InTx(ctx, s.cfg.Pool, func(tx pgx.Tx) error {
-		wait, waits, err := source.Next(ctx, tx)
-		if err != nil || !waits {
-			stats.overdue.Store(0)
-			return err
-		}
-		due = wait <= 0
-		stats.overdue.Store(int64(max(0, -wait)))
-		if !due {
-			next = max(wait, time.Millisecond)
-		}
-		return nil
-	})
-	if err != nil || !due {
-		return next, err
+	wait, waits, err := source.Next(ctx, s.cfg.Pool)
+	if err != nil {
+		return 0, postgres.Translate(err)
+	}
+	if !waits {
+		stats.overdue.Store(0)
+		return maxSleep, nil
+	}
+	stats.overdue.Store(int64(max(0, -wait)))
+	if wait > 0 {
+		return max(wait, time.Millisecond), nil
 	}
 	handled, err := s.work(ctx, i, s.cfg.Batch)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/postgres/db"
 	"carewire/internal/postgres/postgrestest"
 	"carewire/internal/scheduler"
 )
@@ -32,7 +33,7 @@ type rows struct {
 
 func (r *rows) Name() string { return "rows" }
 
-func (r *rows) Next(context.Context, pgx.Tx) (time.Duration, bool, error) {
+func (r *rows) Next(context.Context, db.DBTX) (time.Duration, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.due) == 0 {
