@@ -181,6 +181,13 @@ func (q QuietHours) endOfWindow(t time.Time, zone *time.Location) (end time.Time
 	return end, in
 }
 
+// WallTime returns the first instant at which clocks in the zone show the wall time, which is given in
+// UTC. If there is none, it is the instant at which the clock jumps over it.
+func WallTime(wall time.Time, zone *time.Location) time.Time {
+	first, _ := instants(wall, zone)
+	return first
+}
+
 // instants returns the first and the last instant at which clocks in the zone show the wall time,
 // which is given in UTC. If there is none, both are the instant at which the clock jumps over it.
 func instants(wall time.Time, zone *time.Location) (first, last time.Time) {

@@ -79,38 +79,16 @@ func (r *resolver) digestOf(m *Match, channel string) *DigestRef {
 	return &DigestRef{Key: strings.Join(parts, " "), DueAt: r.people.Due.Add(d.Window), Max: d.Max}
 }
 
-// DailyKey returns the key of a person's daily digest of a category.
-func DailyKey(category event.Category) string { return "daily:" + string(category) }
-
 // dailyDigest returns the person's daily digest of a category, which is sent at their hour.
 func (r *resolver) dailyDigest(m *Match, person *Person) *DigestRef {
 	zone := r.people.zoneOf(person, r.event.ClinicID)
 	now := r.people.Due.In(zone)
-	at := atHour(now, 0, person.DigestHour)
+	wall := time.Date(now.Year(), now.Month(), now.Day(), person.DigestHour, 0, 0, 0, time.UTC)
+	at := care.WallTime(wall, zone)
 	if !at.After(now) {
-		at = atHour(now, 1, person.DigestHour)
+		at = care.WallTime(wall.AddDate(0, 0, 1), zone)
 	}
-	return &DigestRef{Key: DailyKey(m.Category), DueAt: at, Max: maxDigestMax}
-}
-
-// atHour returns the time at which a day, counted from that of t, comes to the hour in t's zone. An
-// hour that the clock leaves out is the time at which it is moved forward; of one that comes twice it
-// is the first.
-func atHour(t time.Time, days, hour int) time.Time {
-	zone := t.Location()
-	wall := time.Date(t.Year(), t.Month(), t.Day()+days, hour, 0, 0, 0, time.UTC)
-	_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
-	at := wall.Add(-time.Duration(before) * time.Second).In(zone)
-	if at.Hour() == hour {
-		return at
-	}
-	// The clock was moved since the day before.
-	_, after := at.Zone()
-	if moved := wall.Add(-time.Duration(after) * time.Second).In(zone); moved.Hour() == hour {
-		return moved
-	}
-	start, _ := at.ZoneBounds()
-	return start
+	return &DigestRef{Key: "daily:" + string(m.Category), DueAt: at, Max: maxDigestMax}
 }
 
 // DigestItem is an item of a digest that is due.
@@ -141,10 +119,7 @@ func CloseDigest(recipient uuid.UUID, channel string, items []DigestItem, people
 	reached := false
 	for i, item := range items {
 		r := &resolver{event: item.Event, matches: []Match{*item.Match}, people: people, configured: configured, reconsidered: true}
-		reason := person.unavailable()
-		if reason == "" {
-			reason = r.mayNotRead(recipient, person)
-		}
+		reason := r.barred(recipient, person)
 		if reason == "" {
 			reason = r.obstacle(person, item.Match, channel)
 			if unreachable(reason) {

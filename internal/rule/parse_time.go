@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,12 +26,14 @@ type (
 		line     int
 		window   text
 		key      []text
-		max      text
+		max      int // 0 if it is missing or invalid.
 		channels []text
 	}
 	rawThrottle struct {
-		line          int
-		max, per, key text
+		line     int
+		has      []string
+		max      int // 0 if it is missing or invalid.
+		per, key text
 	}
 	rawEscalation struct {
 		field    string // "escalate[0]"
@@ -98,7 +101,7 @@ func (r *reader) digest(node ast.Node) *rawDigest {
 		case "key":
 			raw.key = r.texts(value, field)
 		case "max":
-			raw.max = r.scalar(value, field)
+			raw.max = r.yaml.Int(value, field, 1, maxDigestMax)
 		case "channels":
 			raw.channels = r.texts(value, field)
 		default:
@@ -112,10 +115,11 @@ func (r *reader) digest(node ast.Node) *rawDigest {
 func (r *reader) throttle(node ast.Node) *rawThrottle {
 	raw := &rawThrottle{line: yamlnode.Line(node)}
 	r.each(node, "throttle", func(key string, value ast.Node) bool {
+		raw.has = append(raw.has, key)
 		field := "throttle." + key
 		switch key {
 		case "max":
-			raw.max = r.scalar(value, field)
+			raw.max = r.yaml.Int(value, field, 1, maxThrottle)
 		case "per":
 			raw.per = r.scalar(value, field)
 		case "key":
@@ -279,18 +283,8 @@ func (c *checker) duration(t text, line int, field, advice string, least, most t
 	return 0
 }
 
-// number returns a whole number between 1 and most.
-func (c *checker) number(t text, field string, most int) int {
-	var n int
-	if _, err := fmt.Sscanf(t.value, "%d", &n); err != nil || fmt.Sprint(n) != t.value || n < 1 || n > most {
-		c.fail(t.line, field, "want a whole number from 1 to %d, not %s", most, t.value)
-		return 0
-	}
-	return n
-}
-
 func (c *checker) checkDigest(raw *rawDigest, r *Rule) *Digest {
-	d := &Digest{Max: defaultDigestMax}
+	d := &Digest{Max: cmp.Or(raw.max, defaultDigestMax)}
 	d.Window = c.duration(raw.window, raw.line, "digest.window", "want the time that it collects messages for, such as 10m", minWindow, maxWindow)
 	if len(raw.key) == 0 {
 		c.fail(raw.line, "digest.key", "is missing: want what is collected together, such as [recipient, category]")
@@ -309,9 +303,6 @@ func (c *checker) checkDigest(raw *rawDigest, r *Rule) *Digest {
 	if len(raw.key) > 0 && !slices.Contains(d.Key, PartRecipient) {
 		c.fail(raw.key[0].line, "digest.key", "want recipient among the parts: a digest is sent to one person")
 	}
-	if raw.max.line > 0 {
-		d.Max = c.number(raw.max, "digest.max", maxDigestMax)
-	}
 	d.Channels = c.checkChannels(raw.channels, "digest.channels", nil)
 	for i, channel := range d.Channels {
 		if !slices.Contains(r.Channels, channel) && !slices.Contains(r.Fallback, channel) {
@@ -325,11 +316,9 @@ func (c *checker) checkDigest(raw *rawDigest, r *Rule) *Digest {
 }
 
 func (c *checker) checkThrottle(raw *rawThrottle, r *Rule) *Throttle {
-	t := &Throttle{}
-	if raw.max.line == 0 {
+	t := &Throttle{Max: raw.max}
+	if !slices.Contains(raw.has, "max") {
 		c.fail(raw.line, "throttle.max", "is missing: want the number of messages, such as 5")
-	} else {
-		t.Max = c.number(raw.max, "throttle.max", maxThrottle)
 	}
 	t.Per = c.duration(raw.per, raw.line, "throttle.per", "want the period, such as 1h", minWindow, maxWindow)
 	switch raw.key.value {

@@ -80,11 +80,7 @@ func Resolve(e *event.Event, matches []Match, people *People, configured care.Ch
 	r := resolver{event: e, matches: matches, people: people, configured: configured}
 	for _, c := range r.candidates() {
 		person := people.ByID[c.id]
-		reason := person.unavailable()
-		if reason == "" {
-			reason = r.mayNotRead(c.id, person)
-		}
-		if reason != "" {
+		if reason := r.barred(c.id, person); reason != "" {
 			r.skipAll(c, reason)
 			continue
 		}
@@ -113,11 +109,7 @@ func Reconsider(e *event.Event, w Waiting, people *People, configured care.Chann
 		r.matches = append(r.matches, *w.Messages[i].Match)
 	}
 	person := people.ByID[w.Recipient]
-	reason := person.unavailable()
-	if reason == "" {
-		reason = r.mayNotRead(w.Recipient, person)
-	}
-	if reason != "" {
+	if reason := r.barred(w.Recipient, person); reason != "" {
 		return nil, reason
 	}
 	n := &Notification{Recipient: w.Recipient, PlanKey: w.PlanKey, Match: &r.matches[0]}
@@ -128,8 +120,7 @@ func Reconsider(e *event.Event, w Waiting, people *People, configured care.Chann
 			return n, ""
 		}
 	}
-	inbox, _ := r.preference(person, n.Match, care.ChannelInApp)
-	n.InAppOff = inbox == care.SettingOff
+	n.InAppOff = r.inAppOff(person, n.Match)
 	for _, m := range w.Messages {
 		r.add(n, person, m.Match, m.Channel, m.Reason)
 	}
@@ -207,7 +198,7 @@ func (r *resolver) schedule() {
 		r.named(m, &all)
 		for _, c := range all.ordered {
 			person := r.people.ByID[c.id]
-			if reason := cmp.Or(person.unavailable(), r.unreadable(c.id, person)); reason != "" {
+			if reason := r.barred(c.id, person); reason != "" {
 				r.skipAll(c, reason)
 				continue
 			}
@@ -218,12 +209,18 @@ func (r *resolver) schedule() {
 	}
 }
 
-// unreadable is mayNotRead for a person who may be unknown.
-func (r *resolver) unreadable(id uuid.UUID, person *Person) string {
-	if person == nil {
-		return ""
+// barred returns the reason why the person may not be notified of the event at all, or "".
+func (r *resolver) barred(id uuid.UUID, person *Person) string {
+	if reason := person.unavailable(); reason != "" {
+		return reason
 	}
 	return r.mayNotRead(id, person)
+}
+
+// inAppOff reports whether the person does not want the match's category in their inbox.
+func (r *resolver) inAppOff(person *Person, m *Match) bool {
+	setting, _ := r.preference(person, m, care.ChannelInApp)
+	return setting == care.SettingOff
 }
 
 func (r *resolver) scheduleOne(m *Match, s *Schedule, id uuid.UUID, person *Person) {
@@ -356,10 +353,9 @@ func (r *resolver) notify(c *candidate, person *Person) {
 	slices.SortStableFunc(c.matches, func(a, b *Match) int {
 		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
 	})
-	inbox, _ := r.preference(person, c.matches[0], care.ChannelInApp)
 	t := Notification{
 		Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldUntil(c.id, person),
-		InAppOff: inbox == care.SettingOff,
+		InAppOff: r.inAppOff(person, c.matches[0]),
 	}
 	why := cmp.Or(c.why, "rule ")
 	for _, m := range c.matches {
