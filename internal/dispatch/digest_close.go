@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/event"
-	"carewire/internal/ledger"
 	"carewire/internal/notify"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
@@ -141,8 +139,7 @@ func (d Digests) load(ctx context.Context, tx pgx.Tx, rows []db.DigestTakeDueRow
 			positions = append(positions, it.EventPosition)
 		}
 	}
-	slices.Sort(positions)
-	events, err := ledger.Events(tx, func(q *db.Queries) ([]db.Event, error) { return q.EventsAt(ctx, slices.Compact(positions)) })
+	events, err := eventsAt(ctx, tx, positions)
 	if err != nil {
 		return nil, err
 	}
@@ -153,23 +150,22 @@ func (d Digests) load(ctx context.Context, tx pgx.Tx, rows []db.DigestTakeDueRow
 	for _, row := range items {
 		c := &all[index[row.DigestID]]
 		it := closingItem{DigestItemListRow: row}
-		it.find(events, sets[row.RuleVersion].set, c.RecipientID)
+		it.find(events[row.EventPosition], sets[row.RuleVersion].set, c.RecipientID)
 		c.items = append(c.items, it)
 	}
 	return all, nil
 }
 
 // find sets the event and the rule of an item. Its conditions held when the event was planned.
-func (it *closingItem) find(events []event.Event, set *rule.Set, recipient uuid.UUID) {
+func (it *closingItem) find(e *event.Event, set *rule.Set, recipient uuid.UUID) {
 	if it.LeftOut != "" {
 		return
 	}
-	at, found := slices.BinarySearchFunc(events, it.EventPosition, func(e event.Event, position int64) int { return int(e.Position - position) })
-	if !found {
+	if e == nil {
 		it.LeftOut = reasonNoEvent
 		return
 	}
-	it.event = &events[at]
+	it.event = e
 	if set == nil {
 		it.waits = true
 		return

@@ -124,10 +124,7 @@ func (d Due) load(ctx context.Context, tx pgx.Tx, rows []db.NotificationTakeDueR
 		w := byID[r.NotificationID]
 		w.deliveries = append(w.deliveries, r)
 	}
-	slices.Sort(ask.EventPositions)
-	events, err := ledger.Events(tx, func(q *db.Queries) ([]db.Event, error) {
-		return q.EventsAt(ctx, slices.Compact(ask.EventPositions))
-	})
+	events, err := eventsAt(ctx, tx, ask.EventPositions)
 	if err != nil {
 		return nil, err
 	}
@@ -137,13 +134,24 @@ func (d Due) load(ctx context.Context, tx pgx.Tx, rows []db.NotificationTakeDueR
 	}
 	for i := range all {
 		w := &all[i]
-		if at, found := slices.BinarySearchFunc(events, w.EventPosition, func(e event.Event, position int64) int { return int(e.Position - position) }); found {
-			w.event = &events[at]
-		}
+		w.event = events[w.EventPosition]
 		w.rules = sets[w.RuleVersion]
 		w.match()
 	}
 	return all, nil
+}
+
+// eventsAt returns the events at the positions, by position. Those that were archived are missing.
+func eventsAt(ctx context.Context, tx pgx.Tx, positions []int64) (map[int64]*event.Event, error) {
+	found, err := ledger.Events(tx, func(q *db.Queries) ([]db.Event, error) { return q.EventsAt(ctx, positions) })
+	if err != nil {
+		return nil, err
+	}
+	events := make(map[int64]*event.Event, len(found))
+	for i := range found {
+		events[found[i].Position] = &found[i]
+	}
+	return events, nil
 }
 
 // match finds the rules of the waiting messages. Their conditions held when the event was planned.
@@ -232,7 +240,12 @@ func (p *duePlan) add(w *waiting, people *rule.People, configured care.Channels)
 		p.note(w, time.Time{}, false, false)
 		return
 	}
-	found, reason := rule.Reconsider(w.event, w.waits(), people, configured)
+	asked := w.waits()
+	if len(asked.Messages) == 0 {
+		p.end(w, reasonNoRule)
+		return
+	}
+	found, reason := rule.Reconsider(w.event, asked, people, configured)
 	switch {
 	case found == nil:
 		p.end(w, reason)

@@ -12,7 +12,6 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
-	"carewire/internal/ledger"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
@@ -289,10 +288,7 @@ func (s Escalations) load(ctx context.Context, tx pgx.Tx, due []*dueStep, out *s
 		versions[step.RuleVersion] = true
 		ask.EventPositions, ask.Rules = append(ask.EventPositions, step.EventPosition), append(ask.Rules, step.Rule)
 	}
-	slices.Sort(positions)
-	events, err := ledger.Events(tx, func(q *db.Queries) ([]db.Event, error) {
-		return q.EventsAt(ctx, slices.Compact(positions))
-	})
+	events, err := eventsAt(ctx, tx, positions)
 	if err != nil {
 		return nil, err
 	}
@@ -306,9 +302,7 @@ func (s Escalations) load(ctx context.Context, tx pgx.Tx, due []*dueStep, out *s
 	}
 	for _, step := range due {
 		step.told = told[toldKey{step.EventPosition, step.Rule}]
-		if at, found := slices.BinarySearchFunc(events, step.EventPosition, func(e event.Event, position int64) int { return int(e.Position - position) }); found {
-			step.event = &events[at]
-		}
+		step.event = events[step.EventPosition]
 		set := sets[step.RuleVersion].set
 		switch {
 		case set == nil:
