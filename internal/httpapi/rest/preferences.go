@@ -140,19 +140,26 @@ func registerPreferences(api *httpapi.Server, dir *directory.Service) {
 	}
 }
 
-func registerNotificationDefaults(api *httpapi.Server, dir *directory.Service) {
-	const path, ofClinic = "/api/notification-defaults", clinicsPath + "/{id}/notification-defaults"
-	type output = versioned[directory.NotificationDefaults]
-	const change = "Replaces the defaults for people who chose nothing else, and the categories that nobody can " +
-		"switch off. They apply from the next event on. A stale `If-Match` returns 412 with the current ETag."
-	notModified := map[int]string{http.StatusNotModified: "The version in If-None-Match is current."}
+// setsDefaults describes the replacement of defaults.
+const setsDefaults = "Replaces the defaults for people who chose nothing else, and the categories that nobody can " +
+	"switch off. They apply from the next event on. A stale `If-Match` returns 412 with the current ETag."
 
+func registerNotificationDefaults(api *httpapi.Server, dir *directory.Service) {
+	notModified := map[int]string{http.StatusNotModified: "The version in If-None-Match is current."}
+	registerClinicDefaults(api, dir, notModified)
+	registerInstallationDefaults(api, dir, notModified)
+	restrict(api.OpenAPI().Components.Schemas.Map()["DefaultSetting"].Properties["channel"], dir.Channels())
+}
+
+func registerClinicDefaults(api *httpapi.Server, dir *directory.Service, notModified map[int]string) {
+	const path = clinicsPath + "/{id}/notification-defaults"
+	type output = versioned[directory.NotificationDefaults]
 	type clinicGet struct {
 		ID          uuid.UUID `path:"id" format:"uuid" doc:"The clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-clinic-notification-defaults", Method: http.MethodGet, Path: ofClinic, Tag: "clinics", Action: care.ClinicRead,
+		ID: "get-clinic-notification-defaults", Method: http.MethodGet, Path: path, Tag: "clinics", Action: care.ClinicRead,
 		Summary: "Get a clinic's notification defaults",
 		Description: "For everybody of the clinic and for operators. If nothing was set, `version` is 0 " +
 			"and there is no ETag.",
@@ -167,8 +174,8 @@ func registerNotificationDefaults(api *httpapi.Server, dir *directory.Service) {
 		Body    directory.NotificationDefaultsInput
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "set-clinic-notification-defaults", Method: http.MethodPut, Path: ofClinic, Tag: "clinics", Action: care.ClinicDefaultsWrite,
-		Summary: "Set a clinic's notification defaults", Description: change + " For the clinic's administrators.",
+		ID: "set-clinic-notification-defaults", Method: http.MethodPut, Path: path, Tag: "clinics", Action: care.ClinicDefaultsWrite,
+		Summary: "Set a clinic's notification defaults", Description: setsDefaults + " For the clinic's administrators.",
 		Refusals: []care.Code{care.Forbidden, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *clinicPut) (*output, error) {
 		return withOptionalVersion(in.IfMatch, func(version int64) (*output, error) {
@@ -176,7 +183,11 @@ func registerNotificationDefaults(api *httpapi.Server, dir *directory.Service) {
 			return newVersioned(http.StatusOK, set.Version, set), err
 		})
 	})
+}
 
+func registerInstallationDefaults(api *httpapi.Server, dir *directory.Service, notModified map[int]string) {
+	const path = "/api/notification-defaults"
+	type output = versioned[directory.NotificationDefaults]
 	type get struct {
 		IfNoneMatch string `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current."`
 	}
@@ -195,7 +206,7 @@ func registerNotificationDefaults(api *httpapi.Server, dir *directory.Service) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "set-notification-defaults", Method: http.MethodPut, Path: path, Tag: "operate", Action: care.InstallationDefaultsManage,
-		Summary: "Set the installation's notification defaults", Description: change + " For operators.",
+		Summary: "Set the installation's notification defaults", Description: setsDefaults + " For operators.",
 		Refusals: []care.Code{care.Forbidden, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *put) (*output, error) {
 		return withOptionalVersion(in.IfMatch, func(version int64) (*output, error) {
@@ -203,7 +214,6 @@ func registerNotificationDefaults(api *httpapi.Server, dir *directory.Service) {
 			return newVersioned(http.StatusOK, set.Version, set), err
 		})
 	})
-	restrict(api.OpenAPI().Components.Schemas.Map()["DefaultSetting"].Properties["channel"], dir.Channels())
 }
 
 // restrict limits a schema to values that are known at run time only, such as the names of the
