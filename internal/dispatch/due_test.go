@@ -165,6 +165,37 @@ func TestDue_SendsNothingOfWhatIsNoLongerTrue(t *testing.T) {
 	require.Zero(t, one[int](b, `SELECT count(*)::integer FROM notifications WHERE event_id = $1 AND held_until IS NULL`, booked.ID))
 }
 
+func TestDue_AReminderThatWouldWaitUntilItsAppointmentBeginsIsNotSent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient := b.user("pat", care.Patient)
+	_, err := b.publish(`rules:
+  - name: reminder
+    on: appointment.booked
+    recipients: [{user: data.userId}]
+    channels: [push, email]
+    fallback: [sms]
+    schedule: [{at: data.startsAt, before: 24h}, {at: data.startsAt, before: 1h}]
+`)
+	require.NoError(t, err)
+	booked := b.appointment("appointment.booked", newID(), patient, 1, time.Now().Add(48*time.Hour))
+	b.commit(booked)
+	b.follow()
+	b.advance(46 * time.Hour)
+	require.Equal(t, 1, b.due(), "the first")
+	b.quiet(patient, 90*time.Minute)
+	b.advance(61 * time.Minute)
+	require.Equal(t, 1, b.due())
+	require.Contains(t, b.told(booked), "pat push planned normal: quiet_hours", "they end before the appointment")
+	b.quiet(patient, 2*time.Hour)
+	b.exec(`UPDATE notifications SET due_at = due_now() WHERE due_at IS NOT NULL`)
+	require.Equal(t, 1, b.due())
+	told := b.told(booked)
+	require.Contains(t, told, "pat push suppressed normal: too_late")
+	require.Contains(t, told, "pat email suppressed normal: too_late")
+	require.Len(t, told, 4, "and no fallback follows")
+}
+
 func TestDue_ChecksTheRightsAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -113,7 +113,8 @@ func Reconsider(e *event.Event, w Waiting, people *People, configured care.Chann
 		return nil, reason
 	}
 	n := &Notification{Recipient: w.Recipient, PlanKey: w.PlanKey, Match: &r.matches[0]}
-	if s := n.Match.Rule.scheduled(w.PlanKey); s != nil {
+	s := n.Match.Rule.scheduled(w.PlanKey)
+	if s != nil {
 		at, ok := s.due(n.Match, s.zoneOf(people, person, e.ClinicID))
 		if ok && at.After(people.Due) {
 			n.DueAt = at
@@ -122,7 +123,10 @@ func Reconsider(e *event.Event, w Waiting, people *People, configured care.Chann
 	}
 	n.InAppOff = r.inAppOff(person, n.Match)
 	for _, m := range w.Messages {
-		r.add(n, person, m.Match, m.Channel, m.Reason)
+		d := r.add(n, person, m.Match, m.Channel, m.Reason)
+		if s != nil && !d.NotBefore.IsZero() && s.passes(d.NotBefore, n.Match, s.zoneOf(people, person, e.ClinicID)) {
+			*d = Message{Channel: d.Channel, Match: d.Match, Suppressed: true, Reason: ReasonTooLate}
+		}
 	}
 	r.complete(n, person)
 	return n, ""

@@ -139,6 +139,21 @@ func (s *Schedule) planKey(r *Rule) string { return r.Name + "/" + s.label() }
 // due returns when the notification is sent, in a zone. It returns false for an event without a
 // time in the field.
 func (s *Schedule) due(m *Match, zone *time.Location) (time.Time, bool) {
+	at, ok := s.at(m, zone)
+	if !ok {
+		return time.Time{}, false
+	}
+	return s.between.clamp(s.after.after(s.before.before(at.In(zone)))), true
+}
+
+// passes reports whether a notification that waits until then reminds of what has begun.
+func (s *Schedule) passes(until time.Time, m *Match, zone *time.Location) bool {
+	at, ok := s.at(m, zone)
+	return ok && !s.before.zero() && !until.Before(at)
+}
+
+// at returns the time in the event's data.
+func (s *Schedule) at(m *Match, zone *time.Location) (time.Time, bool) {
 	text, _ := m.vars.decode()[s.field].(string)
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -148,7 +163,7 @@ func (s *Schedule) due(m *Match, zone *time.Location) (time.Time, bool) {
 		}
 		at = time.Date(day.Year(), day.Month(), day.Day(), dayStart, 0, 0, 0, zone)
 	}
-	return s.between.clamp(s.after.after(s.before.before(at.In(zone)))), true
+	return at, true
 }
 
 // isTime reports whether a field of the declared data holds a time or a day.
