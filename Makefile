@@ -67,6 +67,12 @@ race: ## Run all tests under the race detector and print the duration (needs cgo
 	CGO_ENABLED=1 $(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -race -timeout 40m $(RACE) || status=$$?; \
 	echo "race: $$(( $$(date +%s) - begin )) s"; exit $$status
 
+# Other sizes and seeds: make simulate SIMULATE="-simulate.people 50 -simulate.days 10 -simulate.seed 7"
+SIMULATE ?= -simulate.people 300 -simulate.days 30
+.PHONY: simulate
+simulate: ## Let 300 people live for a month by a moved clock, and check what each was told (takes about half an hour)
+	@$(WITH_POSTGRES) $(GO) test ./internal/e2e -run '^TestSimulation_' -v -timeout 3h $(SIMULATE)
+
 .PHONY: vuln
 vuln: ## Check the called code for known vulnerabilities (needs the network)
 	@mkdir -p bin; status=0; $(TOOL) govulncheck -tags $(TAGS) ./... 2>bin/vuln.log || status=$$?; cat bin/vuln.log >&2; \

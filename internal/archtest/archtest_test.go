@@ -88,6 +88,7 @@ var allowed = map[string][]string{
 	"httpapi/web":           {"care", "clinic/*", "event", "inbox", "notify", "notify/link", "outbox", "realtime", "templateset", "auth", "httpapi", "httpapi/problem", "layout"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
+	"e2e/simulation":        {},
 	"docs":                  {},
 	"operator":              {"audit", "care", "clinic/directory", "config", "dispatch", "event", "fhirimport", "ledger", "notify", "notify/template", "outbox", "postgres", "postgres/embedded", "rule", "templateset"},
 	"app":                   {"**"},

@@ -151,19 +151,25 @@ func (c *clinic) finish() {
 		for _, i := range c.instances {
 			i.stop()
 		}
-		for _, sql := range []string{
-			`UPDATE deliveries SET attempt_started_at = attempt_started_at - interval '1 hour', deadline_at = deadline_at - interval '1 hour',
-				updated_at = updated_at - interval '1 hour' WHERE state IN ('queued', 'uncertain')`,
-			`UPDATE river.river_job SET attempted_at = attempted_at - interval '1 hour', scheduled_at = scheduled_at - interval '1 hour'
-				WHERE state IN ('available', 'retryable', 'running', 'scheduled')`,
-		} {
-			_, err := c.db.Owner.Exec(c.t.Context(), sql)
-			require.NoError(c.t, err)
-		}
+		c.anHourPasses()
 		for _, i := range c.instances {
 			i.start()
 		}
 		c.ready()
+	}
+}
+
+// anHourPasses moves the times of what is being sent an hour back.
+func (c *clinic) anHourPasses() {
+	c.t.Helper()
+	for _, sql := range []string{
+		`UPDATE deliveries SET attempt_started_at = attempt_started_at - interval '1 hour', deadline_at = deadline_at - interval '1 hour',
+			updated_at = updated_at - interval '1 hour' WHERE state IN ('queued', 'uncertain')`,
+		`UPDATE river.river_job SET attempted_at = attempted_at - interval '1 hour', scheduled_at = scheduled_at - interval '1 hour'
+			WHERE state IN ('available', 'retryable', 'running', 'scheduled')`,
+	} {
+		_, err := c.db.Owner.Exec(c.t.Context(), sql)
+		require.NoError(c.t, err)
 	}
 }
 
