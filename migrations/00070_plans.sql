@@ -20,7 +20,8 @@ ALTER TABLE deliveries
     ADD COLUMN plan_key text NOT NULL DEFAULT '',
     DROP CONSTRAINT deliveries_pkey,
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (event_position, recipient_id, plan_key, channel);
-CREATE INDEX notifications_due_idx ON notifications (due_at) WHERE due_at IS NOT NULL;
+-- Those that are due at the same time, such as the end of quiet hours, are decided in the order of their events.
+CREATE INDEX notifications_due_idx ON notifications (due_at, event_position) WHERE due_at IS NOT NULL;
 -- What waits for a person whose preferences change, and about a subject that becomes untrue.
 CREATE INDEX notifications_due_recipient_idx ON notifications (recipient_id) WHERE due_at IS NOT NULL;
 CREATE INDEX notifications_due_subject_idx ON notifications (subject) WHERE due_at IS NOT NULL;

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -20,26 +18,9 @@ const fourLimitedMessages = `rules:
 // planAttention measures planning for people with preferences and quiet hours by a rule with a
 // throttle, compared to planning without any of them.
 func planAttention(ctx context.Context, dir string) ([]Measure, error) {
-	rate := func(name string, fill func(context.Context, *service, *pgxpool.Pool) error) (perSecond float64, err error) {
-		own := filepath.Join(dir, name)
-		if err := os.Mkdir(own, 0o755); err != nil {
-			return 0, err
-		}
-		_, err = besideDispatcher(ctx, own, fill, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
-			perSecond, err = planningRate(ctx, owner, dispatcher)
-			return Measure{}, err
-		})
-		return perSecond, err
-	}
-	plain, err := rate("plain", fillLedger)
-	if err != nil {
-		return nil, err
-	}
-	limited, err := rate("limited", fillAttention)
-	if err != nil {
-		return nil, err
-	}
-	return []Measure{beside("dispatch with preferences, quiet hours and a throttle", limited, "events/s", plain)}, nil
+	m, err := compareFills(ctx, dir, fillLedger, fillAttention)
+	m.Name = "dispatch with preferences, quiet hours and a throttle"
+	return []Measure{m}, err
 }
 
 // fillAttention is fillLedger with people who have preferences and quiet hours that are not now, and

@@ -51,6 +51,7 @@ func parts() []part {
 		{"backtest", "comparing a draft of the rules with four messages of each event", backtest},
 		{"attention", "planning with preferences, quiet hours and a throttle, compared to planning without", planAttention},
 		{"reminders", "reminders that become due at the same time", remind},
+		{"waiting", "a million planned reminders: planning, writes, and a cancellation among them", waiting},
 		{"large", "planning events at a clinic with a staff of 3,000", planLarge},
 		{"deliver", "messages to a provider, compared to River's empty jobs", deliver},
 		{"receipts", "delivery receipts of a provider", receipts},

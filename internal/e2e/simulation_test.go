@@ -231,8 +231,9 @@ func (m *month) seed(begin time.Time) {
 			doctor := m.person(email, "doctor", id)
 			c.doctors[doctor] = email
 		}
-		// The demo's doctor is one of the clinic's, too, and has a device.
+		// The demo's doctor is one of the clinic's, too.
 		doctor, _ := m.me("doctor@" + domain)
+		m.device(doctor)
 		c.doctors[doctor] = "doctor@" + domain
 		world.Doctors = slices.Sorted(maps.Keys(c.doctors))
 		m.clinics, m.world.Clinics[id] = append(m.clinics, c), world
@@ -274,9 +275,11 @@ func (m *month) person(email, role, clinicID string) string {
 	return id
 }
 
+// device registers a device of the person unless there is one.
 func (m *month) device(person string) {
 	m.t.Helper()
-	_, err := m.db.Owner.Exec(m.t.Context(), `INSERT INTO devices (id, user_id, platform, token) VALUES (gen_random_uuid(), $1, 'android', $2)`, person, "simulated-"+person)
+	_, err := m.db.Owner.Exec(m.t.Context(), `INSERT INTO devices (id, user_id, platform, token)
+		SELECT gen_random_uuid(), $1, 'android', $2 WHERE NOT EXISTS (SELECT FROM devices WHERE user_id = $1)`, person, "simulated-"+person)
 	require.NoError(m.t, err)
 }
 

@@ -25,7 +25,7 @@ ORDER BY n.due_at
 LIMIT 1;
 
 -- name: NotificationTakeDue :many
--- Locks the notifications that are due, longest due first, except those that another transaction has locked. cut_off is the reason
+-- Locks the notifications that are due, longest due first and then in the order of their events, except those that another transaction has locked. cut_off is the reason
 -- why one is no longer true: it was planned while its cut-off was being raised.
 SELECT
     n.id,
@@ -41,7 +41,9 @@ SELECT
 FROM notifications AS n
 LEFT JOIN subject_cutoffs AS c ON c.subject = n.subject AND c.version > n.subject_version
 WHERE n.due_at <= due_now()
-ORDER BY n.due_at
+ORDER BY
+    n.due_at,
+    n.event_position
 LIMIT @max_rows
 FOR UPDATE OF n SKIP LOCKED;
 
@@ -55,7 +57,9 @@ FROM (
         f.event_position
     FROM notifications AS f
     WHERE f.due_at <= due_now()
-    ORDER BY f.due_at
+    ORDER BY
+        f.due_at,
+        f.event_position
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 ) AS first

@@ -45,16 +45,18 @@ type message struct {
 	// waits reports that it waits for the end of quiet hours.
 	waits bool
 	due   time.Time
+	// position is the event's place in the ledger.
+	position int
 	// index is its place in the queue.
 	index int
 }
 
-// queue orders messages by their due time, and then by channel, so that the model is deterministic.
+// queue orders messages by their due time, and those that are due at the same time by their event.
 type queue []*message
 
 func (q queue) Len() int { return len(q) }
 func (q queue) Less(i, j int) bool {
-	return cmp.Or(q[i].due.Compare(q[j].due), cmp.Compare(q[i].key.Event, q[j].key.Event), cmp.Compare(q[i].key.Plan, q[j].key.Plan), cmp.Compare(q[i].key.Channel, q[j].key.Channel)) < 0
+	return cmp.Or(q[i].due.Compare(q[j].due), cmp.Compare(q[i].position, q[j].position), cmp.Compare(q[i].key.Plan, q[j].key.Plan), cmp.Compare(q[i].key.Channel, q[j].key.Channel)) < 0
 }
 func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i]; q[i].index, q[j].index = i, j }
 func (q *queue) Push(x any) {
@@ -83,8 +85,8 @@ type model struct {
 // Expect returns what should have become of every message up to a time.
 func Expect(w *World, until time.Time) map[Key]Outcome {
 	m := &model{world: w, outcomes: map[Key]Outcome{}, sent: map[throttleKey][]time.Time{}}
-	for _, e := range w.Events {
-		m.plan(e)
+	for position, e := range w.Events {
+		m.plan(e, position)
 	}
 	changes := w.changes()
 	for len(m.queue) > 0 {
@@ -94,10 +96,12 @@ func Expect(w *World, until time.Time) map[Key]Outcome {
 			changes = changes[1:]
 			continue
 		}
-		if next.After(until) {
-			break
+		msg := heap.Pop(&m.queue).(*message)
+		if !next.After(until) {
+			m.decide(msg)
+		} else if cut := w.cutAt(msg.event); !cut.IsZero() && !cut.After(until) {
+			m.outcomes[msg.key] = Outcome{None, cut, cutOff}
 		}
-		m.decide(heap.Pop(&m.queue).(*message))
 	}
 	return m.outcomes
 }
@@ -119,7 +123,7 @@ func (w *World) changes() (all []change) {
 }
 
 // plan adds the messages of an event.
-func (m *model) plan(e Event) {
+func (m *model) plan(e Event, position int) {
 	for i := range m.world.Rules {
 		r := &m.world.Rules[i]
 		if !slices.Contains(r.Types, e.Type) || (e.Held && !r.Critical) {
@@ -134,11 +138,11 @@ func (m *model) plan(e Event) {
 		}
 		for _, channel := range r.Channels {
 			if len(r.Times) == 0 {
-				m.add(&message{key: Key{e.ID, "", e.Person, channel}, event: e, rule: r, due: e.At})
+				m.add(&message{key: Key{e.ID, "", e.Person, channel}, event: e, position: position, rule: r, due: e.At})
 			}
 			for j := range r.Times {
 				t := &r.Times[j]
-				msg := &message{key: Key{e.ID, r.Name + "/" + t.Label, e.Person, channel}, event: e, rule: r, time: t}
+				msg := &message{key: Key{e.ID, r.Name + "/" + t.Label, e.Person, channel}, event: e, position: position, rule: r, time: t}
 				if msg.due = m.due(msg, e.At); !msg.due.After(e.At) {
 					m.outcomes[msg.key] = Outcome{None, e.At, tooLate}
 					continue

@@ -116,6 +116,7 @@ type AuditDelivery struct {
 	UpdatedAt         time.Time
 	SentAt            *time.Time
 	TemplateVersion   int32
+	PlanKey           string
 }
 
 type AuditDeliveryCount struct {
@@ -232,20 +233,23 @@ type AuditLeafe struct {
 }
 
 type AuditNotification struct {
-	ID            uuid.UUID
-	EventPosition int64
-	EventID       uuid.UUID
-	EventType     string
-	Subject       string
-	RecipientID   uuid.UUID
-	ClinicID      *uuid.UUID
-	Category      string
-	Priority      string
-	Rule          string
-	RuleVersion   int32
-	Template      string
-	CreatedAt     time.Time
-	ReadAt        *time.Time
+	ID             uuid.UUID
+	EventPosition  int64
+	EventID        uuid.UUID
+	EventType      string
+	Subject        string
+	RecipientID    uuid.UUID
+	ClinicID       *uuid.UUID
+	Category       string
+	Priority       string
+	Rule           string
+	RuleVersion    int32
+	Template       string
+	CreatedAt      time.Time
+	ReadAt         *time.Time
+	PlanKey        string
+	DueAt          *time.Time
+	AcknowledgedAt *time.Time
 }
 
 type AuditPerson struct {
