@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/postgres"
+)
+
+const (
+	// waitingReminders is the number of planned reminders in a large ledger.
+	waitingReminders = 1_000_000
+	// unNotified is the number of appointments that are cancelled, and as many are confirmed.
+	unNotified = 400
+)
+
+// waiting measures what a million planned reminders cost: planning and writes with them, compared to
+// without; and the cancellation of an appointment among them, which cancels its two reminders,
+// compared to a confirmation, which changes none.
+func waiting(ctx context.Context, dir string) ([]Measure, error) {
+	planning, err := compareFills(ctx, dir, fillLedger, func(ctx context.Context, s *service, owner *pgxpool.Pool) error {
+		if err := fillLedger(ctx, s, owner); err != nil {
+			return err
+		}
+		return planReminders(ctx, owner)
+	})
+	if err != nil {
+		return nil, err
+	}
+	planning.Name = "dispatch with a million planned reminders"
+	s, err := serveDemo(ctx, dir, "api")
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	writing, err := writesAmongReminders(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	cancelling, err := cancelAmongReminders(ctx, s)
+	return []Measure{planning, writing, cancelling}, err
+}
+
+// compareFills measures planning after one fill, compared to planning after another, the floor.
+func compareFills(ctx context.Context, dir string, floor, fill func(context.Context, *service, *pgxpool.Pool) error) (Measure, error) {
+	rate := func(name string, fill func(context.Context, *service, *pgxpool.Pool) error) (perSecond float64, err error) {
+		own := filepath.Join(dir, name)
+		if err := os.Mkdir(own, 0o755); err != nil {
+			return 0, err
+		}
+		_, err = besideDispatcher(ctx, own, fill, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
+			perSecond, err = planningRate(ctx, owner, dispatcher)
+			return Measure{}, err
+		})
+		return perSecond, err
+	}
+	without, err := rate("without", floor)
+	if err != nil {
+		return Measure{}, err
+	}
+	with, err := rate("with", fill)
+	return beside("", with, "events/s", without), err
+}
+
+// writesAmongReminders compares REST writes before and after the reminders are planned.
+func writesAmongReminders(ctx context.Context, s *service) (Measure, error) {
+	who, err := s.cast(ctx)
+	if err != nil {
+		return Measure{}, err
+	}
+	owner, err := s.pool(ctx, postgres.Owner)
+	if err != nil {
+		return Measure{}, err
+	}
+	defer owner.Close()
+	rest, err := newPoster(ctx, s)
+	if err != nil {
+		return Measure{}, err
+	}
+	defer rest.close()
+	request := rest.request(reportsPath, "Authorization", "Bearer "+who.token, who.report())
+	post := func(ctx context.Context) error { return rest.post(ctx, request) }
+	rate := func(name string) (sum float64, err error) {
+		m := newMeter(ctx, owner, s)
+		for range writeRounds {
+			perSecond, err := m.rate(ctx, name, post)
+			if err != nil {
+				return 0, err
+			}
+			sum += perSecond / writeRounds
+		}
+		return sum, nil
+	}
+	without, err := rate("writes without reminders")
+	if err != nil {
+		return Measure{}, err
+	}
+	if err := seedPatients(ctx, owner, who); err != nil {
+		return Measure{}, err
+	}
+	if err := planReminders(ctx, owner); err != nil {
+		return Measure{}, err
+	}
+	with, err := rate("writes among a million reminders")
+	return beside("REST writes with a million planned reminders", with, "1/s", without), err
+}
+
+// planReminders plans reminders of the seeded patients that are due within a year: notifications with
+// a push message each, of appointments that do not exist.
+func planReminders(ctx context.Context, owner *pgxpool.Pool) error {
+	const chunk = waitingReminders / 20
+	for first := 0; first < waitingReminders; first += chunk {
+		err := execAll(ctx, owner, []statement{{`
+			WITH people AS (
+				SELECT array_agg(id) AS ids FROM users WHERE email LIKE 'bench%'
+			), planned AS (
+				INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template,
+					plan_key, subject_version, due_at, held_until)
+				SELECT gen_random_uuid(), 30000000 + i, gen_random_uuid(), 'appointment.booked', 'appointment/' || gen_random_uuid(), ids[1 + i % cardinality(ids)],
+					'appointment', 'normal', 'reminder', 1, 'reminder', 'reminder/24h-before-startsAt', 1, now() + make_interval(secs => 86400 + i * 30), 'infinity'
+				FROM people, generate_series($1::integer, $2::integer) AS i
+				RETURNING id, event_position, event_id, recipient_id
+			)
+			INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, plan_key, channel, state, rule, template, priority)
+			SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, 'reminder/24h-before-startsAt', 'push', 'planned', 'reminder', 'reminder', 'normal'
+			FROM planned`, []any{first, first + chunk - 1}}})
+		if err != nil {
+			return err
+		}
+	}
+	return execAll(ctx, owner, []statement{{`VACUUM (ANALYZE) notifications, deliveries`, nil}})
+}
+
+// cancelAmongReminders compares cancellations with confirmations, one at a time and in turn.
+func cancelAmongReminders(ctx context.Context, s *service) (Measure, error) {
+	who, err := s.cast(ctx)
+	if err != nil {
+		return Measure{}, err
+	}
+	patient, err := s.tool(ctx, "token", "--as", patientEmail)
+	if err != nil {
+		return Measure{}, err
+	}
+	owner, err := s.pool(ctx, postgres.Owner)
+	if err != nil {
+		return Measure{}, err
+	}
+	defer owner.Close()
+	ids, err := bookWithReminders(ctx, owner, who)
+	if err != nil {
+		return Measure{}, err
+	}
+	var took [2]time.Duration
+	for i, id := range ids {
+		path, body := "/confirm", ""
+		if i%2 == 1 {
+			path, body = "/cancel", `{"reason": "other"}`
+		}
+		began := time.Now()
+		if err := s.change(ctx, patient, "/api/appointments/"+id.String()+path, body); err != nil {
+			return Measure{}, err
+		}
+		took[i%2] += time.Since(began)
+	}
+	var left int
+	if err := owner.QueryRow(ctx, `SELECT count(*) FROM deliveries WHERE rule = 'bench-reminder' AND state = 'planned'`).Scan(&left); err != nil {
+		return Measure{}, err
+	}
+	if left != 2*unNotified {
+		return Measure{}, fmt.Errorf("%d reminders are planned; want those of the %d confirmed appointments", left, unNotified)
+	}
+	confirm, cancel := millis(took[0])/unNotified, millis(took[1])/unNotified
+	progress("confirm: %.2f ms, cancel with two reminders: %.2f ms", confirm, cancel)
+	return beside("cancelling an appointment with two reminders among a million", cancel, "ms", confirm), nil
+}
+
+// bookWithReminders adds booked appointments of the demo's patient with two reminders each.
+func bookWithReminders(ctx context.Context, owner *pgxpool.Pool, who cast) ([]uuid.UUID, error) {
+	rows, err := owner.Query(ctx, `
+		WITH made AS (
+			INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, created_by, updated_by)
+			SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', date_trunc('hour', now()) + make_interval(days => 30, mins => 5 * i), date_trunc('hour', now()) + make_interval(days => 30, mins => 5 * i + 5), '', ''
+			FROM generate_series(1, $4::integer) AS i
+			RETURNING id, starts_at
+		), planned AS (
+			INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template,
+				plan_key, subject_version, due_at, held_until)
+			SELECT gen_random_uuid(), 40000000 + row_number() OVER (), gen_random_uuid(), 'appointment.booked', 'appointment/' || made.id, $2,
+				'appointment', 'normal', 'bench-reminder', 1, 'reminder', 'bench-reminder/' || before || 'h', 1, starts_at - make_interval(hours => before), 'infinity'
+			FROM made, unnest(ARRAY[1, 24]) AS before
+			RETURNING id, event_position, event_id, recipient_id, plan_key
+		), queued AS (
+			INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, plan_key, channel, state, rule, template, priority)
+			SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, plan_key, 'push', 'planned', 'bench-reminder', 'reminder', 'normal'
+			FROM planned
+		)
+		SELECT id FROM made`, who.clinic, who.patient, who.doctor, 2*unNotified)
+	if err != nil {
+		return nil, fmt.Errorf("book appointments: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
+// change posts to the first version of a resource.
+func (s *service) change(ctx context.Context, token, path, body string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("If-Match", `"1"`)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("POST %s: %s: %s", path, res.Status, answer)
+	}
+	return err
+}
