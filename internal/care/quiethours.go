@@ -87,7 +87,7 @@ func (errs *FieldErrors) quietWindow(field string, w QuietWindow) {
 		errs.Add(field+".to", "must be a time from 00:00 to 24:00, such as 07:00")
 	}
 	if fromOK && toOK && from == to {
-		errs.Add(field+".to", "must differ from from, as the window is empty; remove it, or end it at 24:00")
+		errs.Add(field+".to", "must not equal from, as the window is empty; remove it, or end it at 24:00")
 	}
 }
 

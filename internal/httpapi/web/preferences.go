@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -12,13 +14,26 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
+	"carewire/internal/layout"
 )
 
 const preferencesPath = "/preferences"
 
-var preferencesPage = template.Must(template.New("preferences").Parse(`<h1>Which messages you get</h1>
-<p class="lead">Urgent messages are always sent. A daily digest collects the messages of a day.</p>
+var preferencesPage = template.Must(template.New("preferences").Parse(`<h1>Which messages you get, and when</h1>
+{{- if .Saved}}
+<p class="alert done" role="status">Saved.</p>
+{{- end}}
+{{- with .Mistakes}}
+<div class="alert" role="alert"><p><b>Nothing was saved.</b> Correct this first:</p>
+<ul>
+{{- range .}}
+<li>{{if .Name}}<a href="#{{.Name}}">{{.Label}}</a>{{else}}{{.Label}}{{end}}: {{.Error}}</li>
+{{- end}}
+</ul></div>
+{{- end}}
+<p class="lead">Urgent messages are always sent, at any time. A daily digest collects the messages of a day.</p>
 <form method="post" action="/preferences">
+<button class="skip" tabindex="-1" aria-hidden="true">Save</button>
 {{- range .Tables}}
 {{- if .Clinic}}
 <h2>Only from {{.Clinic}}</h2>
@@ -27,16 +42,14 @@ var preferencesPage = template.Must(template.New("preferences").Parse(`<h1>Which
 <tbody>
 {{- range .Rows}}
 <tr><th scope="row">{{.About}}{{if .Essential}} (cannot be switched off){{end}}</th>{{range .Cells}}<td data-label="{{.Channel}}">
-{{- if .Options}}<select name="{{.Name}}" aria-label="{{.Label}}">{{range .Options}}<option value="{{.Value}}"{{if .Chosen}} selected{{end}}>{{.Word}}</option>{{end}}</select>
+{{- if .Options}}<select name="{{.Name}}" id="{{.Name}}" aria-label="{{.Label}}"{{template "invalid" .}}>{{range .Options}}<option value="{{.Value}}"{{if .Chosen}} selected{{end}}>{{.Word}}</option>{{end}}</select>{{template "error" .}}
 {{- else if .Name}}Always{{end}}</td>{{end}}</tr>
 {{- end}}
 </tbody></table>
 {{- end}}
+{{template "times" .Times}}
 <p class="actions"><button>Save</button></p>
-</form>
-{{- if .Saved}}
-<p class="note" role="status">Saved.</p>
-{{- end}}`))
+</form>` + timesSource))
 
 // channelWords are the names of channels in the words of a page.
 var channelWords = map[string]string{
@@ -55,8 +68,9 @@ type preferenceOption struct {
 // preferenceCell is one setting; without options it cannot be changed, and without a name there is
 // none.
 type preferenceCell struct {
-	Name, Label, Channel string
-	Options              []preferenceOption
+	field
+	Channel string
+	Options []preferenceOption
 }
 
 type preferenceRow struct {
@@ -79,29 +93,48 @@ func (p *pages) addPreferences() {
 	p.handle(http.MethodPost, preferencesPath, care.SelfManage, p.savePreferences)
 }
 
+// preferencesView is the data of the page.
+type preferencesView struct {
+	Tables []preferenceTable
+	Times  *timesForm
+	Saved  bool
+	// Mistakes are the invalid fields of a form that was not saved.
+	Mistakes []field
+}
+
 func (p *pages) showPreferences(c *echo.Context) error {
 	ctx := c.Request().Context()
-	all, err := p.cfg.Directory.ListPreferences(ctx, httpapi.ActorOf(ctx))
+	stored, err := p.cfg.Directory.GetPreferences(ctx, httpapi.ActorOf(ctx))
 	if err != nil {
 		return err
 	}
-	names := map[uuid.UUID]string{}
-	if slices.ContainsFunc(all, func(pref directory.Preference) bool { return pref.ClinicID != nil }) {
-		clinics, err := p.cfg.Directory.ListClinics(ctx, httpapi.ActorOf(ctx), directory.ClinicFilter{})
-		if err != nil {
-			return err
-		}
-		for _, clinic := range clinics.Items {
-			names[clinic.ID] = clinic.Name
-		}
+	tables, err := p.preferenceTables(ctx, stored.Items)
+	if err != nil {
+		return err
 	}
-	return p.render(c, "Preferences", preferencesPage, map[string]any{
-		"Tables": p.preferenceTables(all, names), "Saved": c.QueryParam("saved") != "",
-	})
+	return p.renderPreferences(c, http.StatusOK, preferencesView{Tables: tables, Times: newTimesForm(stored), Saved: c.QueryParam("saved") != ""})
+}
+
+func (p *pages) renderPreferences(c *echo.Context, status int, view preferencesView) error {
+	main, err := layout.Fragment(preferencesPage, view)
+	if err != nil {
+		return err
+	}
+	return p.api.RenderPage(c, status, layout.Page{Title: "Preferences", Here: preferencesPath, Main: main})
 }
 
 // preferenceTables returns a table for all clinics, and one for each clinic with settings.
-func (p *pages) preferenceTables(all []directory.Preference, clinics map[uuid.UUID]string) []preferenceTable {
+func (p *pages) preferenceTables(ctx context.Context, all []directory.Preference) ([]preferenceTable, error) {
+	clinics := map[uuid.UUID]string{}
+	if slices.ContainsFunc(all, func(pref directory.Preference) bool { return pref.ClinicID != nil }) {
+		page, err := p.cfg.Directory.ListClinics(ctx, httpapi.ActorOf(ctx), directory.ClinicFilter{})
+		if err != nil {
+			return nil, err
+		}
+		for _, clinic := range page.Items {
+			clinics[clinic.ID] = clinic.Name
+		}
+	}
 	var tables []preferenceTable
 	var lastClinic *uuid.UUID
 	last := ""
@@ -132,12 +165,13 @@ func (p *pages) preferenceTables(all []directory.Preference, clinics map[uuid.UU
 			row.Cells[at] = cellOf(pref)
 		}
 	}
-	return tables
+	return tables, nil
 }
 
 func cellOf(pref directory.Preference) preferenceCell {
 	channel := wordOf(channelWords, pref.Channel)
-	cell := preferenceCell{Name: preferenceName(pref), Channel: channel, Label: channel + ": " + wordOf(categoryWords, pref.Category)}
+	cell := preferenceCell{Channel: channel}
+	cell.Name, cell.Label = preferenceName(pref), channel+": "+wordOf(categoryWords, pref.Category)
 	for _, setting := range []care.Setting{care.SettingOn, care.SettingDigest, care.SettingOff} {
 		if (setting == care.SettingOff && pref.Essential) || (setting == care.SettingDigest && pref.Channel == care.ChannelInApp) {
 			continue
@@ -150,29 +184,81 @@ func cellOf(pref directory.Preference) preferenceCell {
 	return cell
 }
 
-// savePreferences stores the settings that differ from the form. What the form lacks is kept.
+// savePreferences stores what differs from the form. What the form lacks is kept. The buttons that
+// add and remove a window show the form again, and store nothing.
 func (p *pages) savePreferences(c *echo.Context) error {
 	r := c.Request()
 	ctx := r.Context()
-	all, err := p.cfg.Directory.ListPreferences(ctx, httpapi.ActorOf(ctx))
+	stored, err := p.cfg.Directory.GetPreferences(ctx, httpapi.ActorOf(ctx))
 	if err != nil {
 		return err
 	}
 	if err := r.ParseForm(); err != nil {
 		return care.Errorf(care.Malformed, "the form cannot be read")
 	}
-	var in directory.PreferencesInput
-	for _, pref := range all {
-		chosen := r.PostForm.Get(preferenceName(pref))
+	times := parseTimesForm(r.PostForm, stored)
+	status, mistakes := http.StatusOK, []field(nil)
+	if !times.edit(r.PostForm) {
+		in, names := chosenSettings(r.PostForm, stored.Items)
+		err = times.input(&in, stored)
+		if err == nil {
+			err = p.cfg.Directory.UpdatePreferences(ctx, httpapi.CommandOf(ctx), in)
+		}
+		if err == nil {
+			return c.Redirect(http.StatusSeeOther, preferencesPath+"?saved=1")
+		}
+		if status, mistakes = http.StatusUnprocessableEntity, invalidFields(err, names); mistakes == nil {
+			return err
+		}
+	}
+	for i, pref := range stored.Items {
+		if chosen := r.PostForm.Get(preferenceName(pref)); chosen != "" {
+			stored.Items[i].Setting = care.Setting(chosen)
+		}
+	}
+	tables, err := p.preferenceTables(ctx, stored.Items)
+	if err != nil {
+		return err
+	}
+	view := preferencesView{Tables: tables, Times: times, Mistakes: mistakes}
+	view.mark()
+	return p.renderPreferences(c, status, view)
+}
+
+// chosenSettings returns the settings in the form that differ from the stored ones, with the names of
+// their fields.
+func chosenSettings(form url.Values, stored []directory.Preference) (in directory.PreferencesInput, names []string) {
+	for _, pref := range stored {
+		name := preferenceName(pref)
+		chosen := form.Get(name)
 		if chosen == "" || chosen == string(pref.Setting) {
 			continue
 		}
 		in.Items = append(in.Items, directory.PreferenceChange{Category: pref.Category, Channel: pref.Channel, ClinicID: pref.ClinicID, Setting: chosen})
+		names = append(names, name)
 	}
-	if err := p.cfg.Directory.UpdatePreferences(ctx, httpapi.CommandOf(ctx), in); err != nil {
-		return err
+	return in, names
+}
+
+// mark writes each mistake at its field, and the label of the field into the mistake.
+func (v *preferencesView) mark() {
+	fields := v.Times.fields()
+	for t := range v.Tables {
+		for r := range v.Tables[t].Rows {
+			cells := v.Tables[t].Rows[r].Cells
+			for i := range cells {
+				fields = append(fields, &cells[i].field)
+			}
+		}
 	}
-	return c.Redirect(http.StatusSeeOther, preferencesPath+"?saved=1")
+	for i, m := range v.Mistakes {
+		at := slices.IndexFunc(fields, func(f *field) bool { return f.Name == m.Name })
+		if at < 0 {
+			v.Mistakes[i] = field{Label: m.Name, Error: m.Error}
+			continue
+		}
+		fields[at].Error, v.Mistakes[i].Label = capital(m.Error), fields[at].Label
+	}
 }
 
 // preferenceName returns the name of the form's field: category/channel, after the clinic if there is
