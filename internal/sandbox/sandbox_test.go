@@ -223,6 +223,35 @@ func TestSandbox_ServesAPageThatLoadsNothingExternal(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 }
 
+func TestClock_MovesAheadByADurationAndIsShown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	status, _, _ := b.do(http.MethodGet, b.page+"/sandbox/clock", "")
+	require.Equal(t, http.StatusNotFound, status, "no clock is connected")
+	now := time.Date(2026, 3, 14, 9, 30, 0, 0, time.UTC)
+	b.s.Clock(func(_ context.Context, by time.Duration) (time.Time, error) {
+		now = now.Add(by)
+		return now, nil
+	})
+	for _, c := range []struct{ body, want string }{
+		{`{"advance": "23h"}`, `{"now":"2026-03-15T08:30:00Z"}`},
+		{`{"advance": "1h30m"}`, `{"now":"2026-03-15T10:00:00Z"}`},
+		{`{"advance": "tomorrow"}`, "must be a duration with its unit, such as 23h or 90m"},
+		{`{"advance": "-1h"}`, "must not be negative"},
+		{`{"advance": "9601h"}`, "must be at most 9600h"},
+		{`{"back": "1h"}`, "the body must be one JSON object"},
+	} {
+		_, _, body := b.do(http.MethodPost, b.page+"/sandbox/clock", c.body)
+		require.Contains(t, body, c.want, c.body)
+	}
+	_, _, body := b.do(http.MethodGet, b.page+"/sandbox/clock", "")
+	require.JSONEq(t, `{"now":"2026-03-15T10:00:00Z"}`, body)
+	_, _, html := b.do(http.MethodGet, b.page+"/sandbox", "")
+	for _, control := range []string{`data-advance="1h"`, `data-advance="12h"`, `data-advance="24h"`, `<input name="advance"`} {
+		require.Contains(t, html, control)
+	}
+}
+
 func TestSandbox_DropsTheOldestMessages(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()

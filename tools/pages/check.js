@@ -151,7 +151,7 @@ const crawl = async (browser, url, role, seen) => {
       if (seen.has(path)) continue;
       seen.add(path);
     }
-    if (/^\/(openapi|sandbox\/(messages|faults)|readyz|metrics)/.test(path)) {
+    if (/^\/(openapi|sandbox\/(messages|faults|clock)|readyz|metrics)/.test(path)) {
       const cookie = (await context.cookies()).map((c) => c.name + "=" + c.value).join("; ");
       const answer = await fetch(url + path, { headers: { cookie } });
       if (!answer.ok) fail(`${role} ${path}: ${answer.status}`);

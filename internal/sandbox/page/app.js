@@ -184,6 +184,21 @@
     $("faults").querySelector("ul").replaceChildren(...faults.map((f) => el("li", "", inWords(f))));
   };
 
+  // The time is in the browser's zone.
+  const duration = (ms) => {
+    const minutes = Math.round(ms / 60000);
+    const parts = [[Math.floor(minutes / 1440), "day"], [Math.floor(minutes / 60) % 24, "hour"], [minutes % 60, "minute"]];
+    return parts.filter(([n]) => n > 0).map(([n, unit]) => n + " " + unit + (n === 1 ? "" : "s")).join(" ");
+  };
+  const showClock = ({ now }) => {
+    const at = new Date(now);
+    $("clock").hidden = false;
+    $("clock-now").textContent = at.toLocaleString([], { dateStyle: "full", timeStyle: "short" });
+    $("clock-now").dateTime = now;
+    const ahead = duration(at - Date.now());
+    $("clock-ahead").textContent = ahead ? ", " + ahead + " ahead of the real time" : "";
+  };
+
   const ask = async (path) => {
     const answer = await fetch(path, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(String(answer.status));
@@ -193,10 +208,11 @@
   const refresh = async () => {
     const asked = channel;
     try {
-      const [messages, faults] = await Promise.all([
-        ask("/sandbox/messages?limit=" + limit + (asked ? "&channel=" + asked : "")), ask("/sandbox/faults"),
+      const [messages, faults, clock] = await Promise.all([
+        ask("/sandbox/messages?limit=" + limit + (asked ? "&channel=" + asked : "")), ask("/sandbox/faults"), ask("/sandbox/clock").catch(() => null),
       ]);
       if (asked !== channel) return;
+      if (clock) showClock(clock);
       show(messages);
       showFaults(faults);
       $("status").textContent = messages.length >= limit ? "The newest " + limit + " messages." : messages.length + " messages.";
@@ -234,6 +250,20 @@
     const problem = answer.ok ? null : await answer.json().catch(() => ({}));
     $("fault-error").textContent = problem ? problem.errors?.[0]?.message || problem.detail || "The fault was not set." : "";
     refresh();
+  });
+  const advance = async (by) => {
+    const answer = await fetch("/sandbox/clock", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ advance: by }) });
+    const body = await answer.json().catch(() => ({}));
+    $("clock-error").textContent = answer.ok ? "" : "The time to move by " + (body.errors?.[0]?.message || "was not accepted: " + (body.detail || answer.status));
+    $("clock-done").textContent = answer.ok ? "Moved by " + by + ". What is due by now is sent." : "";
+    if (answer.ok) showClock(body);
+    refresh();
+    return answer.ok;
+  };
+  for (const b of document.querySelectorAll("[data-advance]")) b.addEventListener("click", () => advance(b.dataset.advance));
+  $("clock-form").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    if (await advance(new FormData(e.target).get("advance").trim())) e.target.reset();
   });
   people.addEventListener("change", filter);
   for (const b of document.querySelectorAll("[data-channel]")) b.addEventListener("click", () => choose(b.dataset.channel));
