@@ -284,6 +284,11 @@ type Summary struct {
 	// whether others are told unless somebody does.
 	AcknowledgedAt       *time.Time
 	NeedsAcknowledgement bool
+	// AcknowledgedByAnother reports whether somebody else acknowledged theirs, so that nobody else is
+	// told.
+	AcknowledgedByAnother bool
+	// PlanKey is empty unless a schedule, a digest or a step of an escalation planned the notification.
+	PlanKey string
 	// ClinicName and ClinicZone are the name and the time zone of the clinic, or empty.
 	ClinicName string
 	ClinicZone string

@@ -220,13 +220,21 @@ WHERE n.id = ANY (@notification_ids::uuid[])
 ORDER BY d.notification_id, d.created_at, d.id;
 
 -- name: NotificationOfRecipient :one
--- The clinic is empty for a notification without one.
+-- The clinic is empty for a notification without one. It is acknowledged by another if that ended a step.
 SELECT
     n.event_type,
     n.subject,
     n.created_at,
     n.acknowledged_at,
     n.needs_acknowledgement,
+    EXISTS (
+        SELECT
+        FROM escalations AS e
+        WHERE e.event_position = n.event_position
+            AND e.outcome = 'acknowledged'
+            AND e.done_by <> n.recipient_id
+    ) AS acknowledged_by_another,
+    n.plan_key,
     coalesce(c.name, '') AS clinic_name,
     coalesce(c.time_zone, '') AS clinic_zone
 FROM notifications n

@@ -525,7 +525,7 @@ func (w *walk) visitOwn(all map[string]func() visit) {
 			return own("/api/inbox/"+string(mark), map[string]any{"ids": []any{w.notify(patient, 110+i, "sent")}})()
 		}
 	}
-	all["GET /preferences"] = own("/preferences", nil)
+	all["GET /preferences"], all["GET /notifications"] = own("/preferences", nil), own("/notifications", nil)
 	all["POST /preferences"] = func() visit {
 		v := own("/preferences", "clinical%2Femail=on")()
 		v.headers = []string{"Content-Type", "application/x-www-form-urlencoded"}

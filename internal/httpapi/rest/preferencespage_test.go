@@ -117,7 +117,7 @@ func TestPreferencesPage_ShowsMistakesAtTheirFieldsAndSavesNothing(t *testing.T)
 		w := b.submitPreferences(c.form)
 		require.Equal(t, http.StatusUnprocessableEntity, w.Code, c.name)
 		requirePage(t, c.name, w)
-		require.Contains(t, w.Body.String(), `<a href="#`+c.field+`">`, c.name)
+		require.Contains(t, w.Body.String(), `<a href="#`+strings.ReplaceAll(c.field, "/", "%2f")+`">`, c.name)
 		require.Contains(t, w.Body.String(), ` aria-invalid="true" aria-describedby="`+c.field+`-error"`, c.name)
 		require.Regexp(t, `<span class="high" id="`+c.field+`-error">`+c.text, w.Body.String(), c.name)
 	}

@@ -45,9 +45,10 @@ var landingPage = template.Must(template.New("landing").Parse(`{{- if .Name}}
 <section class="card"><h2>Your latest notifications</h2>
 <ul>
 {{- range .Notifications}}
-<li><a href="{{.Path}}">{{.Text}}</a> <span class="note">{{.At}}</span></li>
+<li><a href="{{.Path}}">{{.Text}}</a> <span class="note">{{.At}}</span>{{if .Urgent}} <span class="high">{{.State}}</span>{{end}}</li>
 {{- end}}
-</ul></section>
+</ul>
+<p><a href="/notifications">All notifications, and what is planned</a></p></section>
 {{- end}}
 {{- end}}
 {{- if .Demo}}
@@ -72,9 +73,6 @@ var landingPage = template.Must(template.New("landing").Parse(`{{- if .Name}}
 </section>
 {{- end}}
 </div>`))
-
-// notificationLink is a notification on the start page.
-type notificationLink struct{ Path, Text, At string }
 
 // landing shows who is signed in and what they can do next.
 func (p *pages) landing(c *echo.Context) error {
@@ -105,17 +103,13 @@ func (p *pages) landing(c *echo.Context) error {
 }
 
 // latest returns the reader's latest notifications.
-func (p *pages) latest(c *echo.Context, to reader) ([]notificationLink, error) {
+func (p *pages) latest(c *echo.Context, to reader) ([]listedNotification, error) {
 	ctx := c.Request().Context()
 	page, _, err := p.cfg.Inbox.ListOwn(ctx, httpapi.ActorOf(ctx), notify.NotificationFilter{Before: care.AfterAll, Limit: latestNotifications})
 	if err != nil {
 		return nil, err
 	}
-	links := make([]notificationLink, len(page.Items))
-	for i, n := range page.Items {
-		links[i] = notificationLink{httpapi.Location("/notifications", n.ID.String()), notificationText(n.EventType), to.moment(n.CreatedAt)}
-	}
-	return links, nil
+	return p.listed(page.Items, to, inboxState), nil
 }
 
 // personalTexts are the texts of event types that the catalog does not describe to the person.

@@ -15,19 +15,23 @@ import (
 var notificationPage = template.Must(template.New("notification").Parse(`<h1>{{.Text}}</h1>
 <p class="lead">{{with .Clinic}}{{.}}, {{end}}{{.At}} <span class="note">({{.Zone}})</span></p>
 {{- if .Acknowledge}}
+<div class="alert" role="note"><p><b>Nobody has acknowledged this yet.</b> If you take care of it, acknowledge it: nobody else is told then. If nobody does in
+time, others are told.</p></div>
 <form class="actions" method="post" action="{{.Acknowledge}}"><button>Acknowledge</button></form>
-<p class="note">Others are told if nobody acknowledges it.</p>
 {{- end}}
 {{- if .Acknowledged}}
-<p class="note" role="status">You acknowledged it: {{.Acknowledged}}.</p>
+<p class="alert done" role="status"><b>You acknowledged it</b> on {{.Acknowledged}}. Nobody else is told.</p>
+{{- else if .ByAnother}}
+<p class="alert done" role="note"><b>A colleague has acknowledged it.</b> You need not do so.</p>
 {{- end}}
 {{- if .Path}}
 <p class="actions"><a class="button" href="{{.Path}}">Open the {{.What}}</a></p>
 {{- end}}
-<p class="note"><a href="/">All notifications</a></p>`))
+<p class="note"><a href="/notifications">All notifications</a></p>`))
 
 // addNotification adds the page that links in messages open: after sign-in it links to the subject
-// of the notification, and marks it as read. Its button acknowledges. A clinic with its own app at CAREWIRE_BASE_URL serves this path there.
+// of the notification, and marks it as read. Its button acknowledges. A clinic with its own app at
+// CAREWIRE_BASE_URL serves this path there.
 func (p *pages) addNotification() {
 	p.api.Handle(http.MethodGet, "/notifications/:id", httpapi.Access{Action: care.SelfManage, Page: true}, p.showNotification)
 	p.handle(http.MethodPost, "/notifications/:id/acknowledge", care.SelfManage, p.acknowledge)
@@ -61,9 +65,10 @@ func (p *pages) showNotification(c *echo.Context) error {
 	case n.NeedsAcknowledgement:
 		acknowledge = "/notifications/" + id.String() + "/acknowledge"
 	}
-	return p.render(c, notificationText(n.EventType), notificationPage, map[string]any{
-		"Acknowledge": acknowledge, "Acknowledged": acknowledged,
-		"Text": notificationText(n.EventType), "Clinic": n.ClinicName, "At": moment(n.CreatedAt, zone), "Zone": zoneName,
+	text := plannedText(n.EventType, n.PlanKey, kind)
+	return p.render(c, text, notificationPage, map[string]any{
+		"Acknowledge": acknowledge, "Acknowledged": acknowledged, "ByAnother": n.AcknowledgedByAnother && !n.NeedsAcknowledgement,
+		"Text": text, "Clinic": n.ClinicName, "At": moment(n.CreatedAt, zone), "Zone": zoneName,
 		"Path": p.subjectPath(n.Subject), "What": strings.ReplaceAll(kind, "_", " "),
 	})
 }

@@ -42,7 +42,7 @@ var preferencesPage = template.Must(template.New("preferences").Parse(`<h1>Which
 <tbody>
 {{- range .Rows}}
 <tr><th scope="row">{{.About}}{{if .Essential}} (cannot be switched off){{end}}</th>{{range .Cells}}<td data-label="{{.Channel}}">
-{{- if .Options}}<select name="{{.Name}}" id="{{.Name}}" aria-label="{{.Label}}"{{template "invalid" .}}>{{range .Options}}<option value="{{.Value}}"{{if .Chosen}} selected{{end}}>{{.Word}}</option>{{end}}</select>{{template "error" .}}
+{{- if .Options}}<select name="{{.Name}}" aria-label="{{.Label}}"{{if .Error}} id="{{.Name}}"{{end}}{{template "invalid" .}}>{{range .Options}}<option value="{{.Value}}"{{if .Chosen}} selected{{end}}>{{.Word}}</option>{{end}}</select>{{template "error" .}}
 {{- else if .Name}}Always{{end}}</td>{{end}}</tr>
 {{- end}}
 </tbody></table>

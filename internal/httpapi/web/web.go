@@ -113,6 +113,7 @@ func Register(api *httpapi.Server, cfg Config) error {
 	p := &pages{cfg, api, sealer}
 	p.addLogin()
 	p.addNotification()
+	p.addNotifications()
 	p.addLinks()
 	p.addPreferences()
 	p.addSubjects()

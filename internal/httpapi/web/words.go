@@ -93,6 +93,14 @@ func capital(s string) string {
 	return s
 }
 
+// uncapital returns a sentence as a part of another one.
+func uncapital(s string) string {
+	for i, r := range s {
+		return string(unicode.ToLower(r)) + s[i+len(string(r)):]
+	}
+	return s
+}
+
 // coding returns the display text of a code, or the code.
 func coding(c ehr.Coding) string {
 	if c.Display != "" {

@@ -663,6 +663,14 @@ SELECT
     n.created_at,
     n.acknowledged_at,
     n.needs_acknowledgement,
+    EXISTS (
+        SELECT
+        FROM escalations AS e
+        WHERE e.event_position = n.event_position
+            AND e.outcome = 'acknowledged'
+            AND e.done_by <> n.recipient_id
+    ) AS acknowledged_by_another,
+    n.plan_key,
     coalesce(c.name, '') AS clinic_name,
     coalesce(c.time_zone, '') AS clinic_zone
 FROM notifications n
@@ -678,16 +686,18 @@ type NotificationOfRecipientParams struct {
 }
 
 type NotificationOfRecipientRow struct {
-	EventType            string
-	Subject              string
-	CreatedAt            time.Time
-	AcknowledgedAt       *time.Time
-	NeedsAcknowledgement bool
-	ClinicName           string
-	ClinicZone           string
+	EventType             string
+	Subject               string
+	CreatedAt             time.Time
+	AcknowledgedAt        *time.Time
+	NeedsAcknowledgement  bool
+	AcknowledgedByAnother bool
+	PlanKey               string
+	ClinicName            string
+	ClinicZone            string
 }
 
-// The clinic is empty for a notification without one.
+// The clinic is empty for a notification without one. It is acknowledged by another if that ended a step.
 func (q *Queries) NotificationOfRecipient(ctx context.Context, arg NotificationOfRecipientParams) (NotificationOfRecipientRow, error) {
 	row := q.db.QueryRow(ctx, NotificationOfRecipient, arg.ID, arg.RecipientID)
 	var i NotificationOfRecipientRow
@@ -697,6 +707,8 @@ func (q *Queries) NotificationOfRecipient(ctx context.Context, arg NotificationO
 		&i.CreatedAt,
 		&i.AcknowledgedAt,
 		&i.NeedsAcknowledgement,
+		&i.AcknowledgedByAnother,
+		&i.PlanKey,
 		&i.ClinicName,
 		&i.ClinicZone,
 	)
