@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -91,4 +92,55 @@ func TestNotificationPage_AcknowledgesWithOneClick(t *testing.T) {
 	require.Contains(t, page.Body.String(), "You acknowledged it")
 	require.NotContains(t, page.Body.String(), `/acknowledge"`)
 	require.Empty(t, d.unacknowledged(doctor))
+}
+
+func TestNotificationsPage_SaysWhatIsPlannedAndWhatWasCancelled(t *testing.T) {
+	t.Parallel()
+	d := dispatching(t)
+	visit := d.post(t, receptionist, "/api/appointments", d.appointmentInput())
+	d.plan()
+	list := func(who string) string {
+		t.Helper()
+		w := d.do(who, http.MethodGet, "/notifications", nil)
+		require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+		requirePage(t, who, w)
+		return w.Body.String()
+	}
+	page := list(patient)
+	require.Contains(t, page, "Planned for later")
+	require.Equal(t, 2, strings.Count(page, "Reminder about your appointment"))
+	require.Contains(t, page, `href="`+strings.TrimPrefix(visit, "/api")+`"`, "the reminder has no page yet")
+	require.NotContains(t, page, "No longer sent")
+	require.NotContains(t, list(doctor), "Planned for later")
+
+	d.post(t, receptionist, visit+"/cancel", nil, "If-Match", `"1"`)
+	page = list(patient)
+	require.NotContains(t, page, "Planned for later")
+	require.Contains(t, page, "No longer sent")
+	require.Equal(t, 2, strings.Count(page, ": an appointment was cancelled"))
+}
+
+func TestNotificationsPage_AsksToAcknowledgeUntilAColleagueHas(t *testing.T) {
+	t.Parallel()
+	d := dispatching(t)
+	const covering = "covering@demo.example"
+	d.hire(covering, "doctor", true)
+	d.post(t, nurse, "/api/ehr/lab-reports", d.critical("7.1"))
+	d.plan()
+	ids := map[string]string{doctor: d.unacknowledged(doctor)[0], covering: d.unacknowledged(covering)[0]}
+	for who, id := range ids {
+		page := d.do(who, http.MethodGet, "/notifications", nil).Body.String()
+		require.Contains(t, page, "For you to acknowledge")
+		require.Contains(t, page, `<a href="/notifications/`+id+`">A lab report has a critical result</a>`)
+		require.Contains(t, page, `<span class="high">waits for you to acknowledge it</span>`)
+		require.Contains(t, d.do(who, http.MethodGet, "/notifications/"+id, nil).Body.String(), "Nobody has acknowledged this yet")
+	}
+	require.Equal(t, http.StatusSeeOther, d.do(doctor, http.MethodPost, "/notifications/"+ids[doctor]+"/acknowledge", nil).Code)
+	require.Contains(t, d.do(doctor, http.MethodGet, "/notifications", nil).Body.String(), "you acknowledged it on")
+	for who := range ids {
+		require.NotContains(t, d.do(who, http.MethodGet, "/notifications", nil).Body.String(), "For you to acknowledge")
+	}
+	page := d.do(covering, http.MethodGet, "/notifications/"+ids[covering], nil).Body.String()
+	require.Contains(t, page, "A colleague has acknowledged it")
+	require.NotContains(t, page, "<button>Acknowledge</button>")
 }

@@ -48,7 +48,7 @@ var landingPage = template.Must(template.New("landing").Parse(`{{- if .Name}}
 <li><a href="{{.Path}}">{{.Text}}</a> <span class="note">{{.At}}</span>{{if .Urgent}} <span class="high">{{.State}}</span>{{end}}</li>
 {{- end}}
 </ul>
-<p><a href="/notifications">All notifications, and what is planned</a></p></section>
+<p><a href="/notifications">All notifications</a></p></section>
 {{- end}}
 {{- end}}
 {{- if .Demo}}
@@ -119,13 +119,17 @@ var personalTexts = map[string]string{
 	"user.verification_requested": "A code was sent to verify a contact",
 }
 
-// notificationText returns the sentence of an event type, without its period.
+// firstCritical begins the part of the descriptions of critical events that says when there is one.
+const firstCritical = " that no earlier version had"
+
+// notificationText returns the sentence of an event type, without its period and its conditions.
 func notificationText(typ string) string {
 	if text, ok := personalTexts[typ]; ok {
 		return text
 	}
 	if d, ok := event.Lookup(typ); ok {
-		return strings.TrimSuffix(d.Doc, ".")
+		text, _, _ := strings.Cut(d.Doc, firstCritical)
+		return strings.TrimSuffix(text, ".")
 	}
 	return "You have a new notification"
 }
@@ -165,6 +169,8 @@ func (p *pages) nextLinks(ctx context.Context, me directory.Me, signedIn bool) [
 				links = append(links, link.Link)
 			}
 		}
+		links = append(links, layout.Link{Path: notificationsPath, Text: "See your notifications, and what is planned"},
+			layout.Link{Path: preferencesPath, Text: "Choose which messages you get, and when"})
 	}
 	actor := httpapi.ActorOf(ctx)
 	if p.cfg.Dashboard != nil && actor.MayOnPlatform(care.OperatorConsole) {

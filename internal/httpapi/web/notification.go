@@ -15,18 +15,22 @@ import (
 var notificationPage = template.Must(template.New("notification").Parse(`<h1>{{.Text}}</h1>
 <p class="lead">{{with .Clinic}}{{.}}, {{end}}{{.At}} <span class="note">({{.Zone}})</span></p>
 {{- if .Acknowledge}}
-<div class="alert" role="note"><p><b>Nobody has acknowledged this yet.</b> If you take care of it, acknowledge it: nobody else is told then. If nobody does in
-time, others are told.</p></div>
-<form class="actions" method="post" action="{{.Acknowledge}}"><button>Acknowledge</button></form>
+<div class="alert" role="note"><p><b>Nobody has acknowledged this yet.</b> If you take care of it, acknowledge it:
+then nobody else is notified. If nobody acknowledges it in time, others are.</p></div>
 {{- end}}
 {{- if .Acknowledged}}
-<p class="alert done" role="status"><b>You acknowledged it</b> on {{.Acknowledged}}. Nobody else is told.</p>
+<p class="alert done" role="status"><b>You acknowledged it</b> on {{.Acknowledged}}. Nobody else is notified.</p>
 {{- else if .ByAnother}}
 <p class="alert done" role="note"><b>A colleague has acknowledged it.</b> You need not do so.</p>
 {{- end}}
-{{- if .Path}}
-<p class="actions"><a class="button" href="{{.Path}}">Open the {{.What}}</a></p>
+<div class="actions">
+{{- if .Acknowledge}}
+<form method="post" action="{{.Acknowledge}}"><button>Acknowledge</button></form>
 {{- end}}
+{{- if .Path}}
+<a class="button" href="{{.Path}}">Open the {{.What}}</a>
+{{- end}}
+</div>
 <p class="note"><a href="/notifications">All notifications</a></p>`))
 
 // addNotification adds the page that links in messages open: after sign-in it links to the subject

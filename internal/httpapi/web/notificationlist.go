@@ -34,7 +34,7 @@ var notificationsPage = template.Must(template.New("notifications").Parse(`<h1>N
 {{- end}}
 {{- if .Unacknowledged}}
 <h2>For you to acknowledge</h2>
-<p>Open each one and acknowledge it if you take care of it. If nobody does in time, others are told.</p>
+<p>Open each one and acknowledge it if you take care of it. If nobody does in time, others are notified.</p>
 {{- template "list" .Unacknowledged}}
 {{- end}}
 {{- if .Planned}}
@@ -87,7 +87,7 @@ func (p *pages) showNotifications(c *echo.Context) error {
 	}
 	for name, list := range map[string]struct {
 		filter notify.NotificationFilter
-		state  func(n notify.Notification, to reader) (string, bool)
+		state  func(n notify.Notification, to reader) (stateWords, bool)
 	}{
 		"Unacknowledged": {notify.NotificationFilter{Unacknowledged: true}, inboxState},
 		"Planned":        {notify.NotificationFilter{State: "planned"}, plannedState},
@@ -102,13 +102,14 @@ func (p *pages) showNotifications(c *echo.Context) error {
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(found.Items, func(a, b notify.Notification) int { return care.OrZero(a.DueAt).Compare(care.OrZero(b.DueAt)) })
 		view[name] = p.listed(found.Items, to, list.state)
 	}
 	return p.render(c, "Notifications", notificationsPage, view)
 }
 
-// listed returns the notifications that have a state, in their order; planned ones by their time.
-func (p *pages) listed(all []notify.Notification, to reader, state func(notify.Notification, reader) (string, bool)) []listedNotification {
+// listed returns the notifications that have a state, in their order.
+func (p *pages) listed(all []notify.Notification, to reader, state func(notify.Notification, reader) (stateWords, bool)) []listedNotification {
 	var list []listedNotification
 	for _, n := range all {
 		words, ok := state(n, to)
@@ -118,9 +119,9 @@ func (p *pages) listed(all []notify.Notification, to reader, state func(notify.N
 		kind, _, _ := strings.Cut(n.Subject, "/")
 		item := listedNotification{
 			Path: httpapi.Location(notificationsPath, n.ID.String()), Text: plannedText(n.EventType, n.PlanKey, kind), At: to.moment(n.CreatedAt),
-			State: words, Urgent: n.NeedsAcknowledgement && n.AcknowledgedAt == nil,
+			State: words.text, Urgent: n.NeedsAcknowledgement && n.AcknowledgedAt == nil,
 		}
-		if !inInbox(n) { // It has no page yet, or never.
+		if n.PlanKey != "" && words.later { // It may have no page yet, or never.
 			item.Path, item.At = p.subjectPath(n.Subject), ""
 		}
 		list = append(list, item)
@@ -128,63 +129,60 @@ func (p *pages) listed(all []notify.Notification, to reader, state func(notify.N
 	return list
 }
 
-// inInbox reports whether the notification has been in the inbox: one that is planned for later is
-// not, and one that was cancelled before its time never is.
-func inInbox(n notify.Notification) bool {
-	return n.PlanKey == "" || !slices.ContainsFunc(n.Deliveries, func(d notify.Delivery) bool { return d.State == "planned" || d.State == "cancelled" })
+// stateWords says what becomes or became of a notification. later reports that its time has not come,
+// or never came.
+type stateWords struct {
+	text  string
+	later bool
 }
 
 // inboxState returns what became of a notification in the inbox.
-func inboxState(n notify.Notification, to reader) (string, bool) {
+func inboxState(n notify.Notification, to reader) (stateWords, bool) {
 	switch {
 	case n.AcknowledgedAt != nil:
-		return "you acknowledged it on " + to.moment(*n.AcknowledgedAt), true
+		return stateWords{text: "you acknowledged it on " + to.moment(*n.AcknowledgedAt)}, true
 	case n.NeedsAcknowledgement:
-		return "waits for you to acknowledge it", true
+		return stateWords{text: "waits for you to acknowledge it"}, true
 	case n.ReadAt != nil:
-		return "read", true
+		return stateWords{text: "read"}, true
 	}
-	return "new", true
+	return stateWords{text: "new"}, true
 }
 
 // plannedState returns when a planned notification is sent, or its messages in quiet hours.
-func plannedState(n notify.Notification, to reader) (string, bool) {
-	if n.DueAt != nil && n.PlanKey != "" {
-		return "planned for " + to.moment(*n.DueAt), true
-	}
+func plannedState(n notify.Notification, to reader) (stateWords, bool) {
 	var until time.Time
 	for _, d := range n.Deliveries {
 		if d.NotBefore != nil && d.NotBefore.After(until) {
 			until = *d.NotBefore
 		}
 	}
-	if until.IsZero() {
-		return "waits", true
+	switch {
+	case !until.IsZero():
+		return stateWords{"waits for the end of your quiet hours: " + to.moment(until), true}, true
+	case n.DueAt != nil:
+		return stateWords{"planned for " + to.moment(*n.DueAt), true}, true
 	}
-	return "its messages wait for the end of your quiet hours: " + to.moment(until), true
+	return stateWords{"waits", true}, true
 }
 
 // cutOffPrefix precedes the type of the event that made a message untrue, in the reason for which it
 // was cancelled.
 const cutOffPrefix = "cut_off:"
 
-// cancelledState returns why a notification was cancelled before its time, and false for another one:
-// that is in the inbox.
-func cancelledState(n notify.Notification, to reader) (string, bool) {
-	if n.PlanKey == "" {
-		return "", false
+// cancelledState returns why a planned notification was cancelled before any message was sent, and
+// false for another one: that is in the inbox.
+func cancelledState(n notify.Notification, to reader) (stateWords, bool) {
+	untrue := func(d notify.Delivery) bool {
+		return d.State == "cancelled" && d.Attempt == 0 && strings.HasPrefix(d.Reason, cutOffPrefix)
 	}
-	for _, d := range n.Deliveries {
-		if d.State != "cancelled" {
-			continue
-		}
-		text := "cancelled on " + to.moment(d.UpdatedAt)
-		if typ, ok := strings.CutPrefix(d.Reason, cutOffPrefix); ok {
-			text += ": " + uncapital(notificationText(typ))
-		}
-		return text, true
+	at := slices.IndexFunc(n.Deliveries, untrue)
+	if n.PlanKey == "" || n.ReadAt != nil || at < 0 || slices.ContainsFunc(n.Deliveries, func(d notify.Delivery) bool { return d.SentAt != nil }) {
+		return stateWords{}, false
 	}
-	return "", false
+	cancelled := n.Deliveries[at]
+	because := uncapital(notificationText(strings.TrimPrefix(cancelled.Reason, cutOffPrefix)))
+	return stateWords{"cancelled on " + to.moment(cancelled.UpdatedAt) + ": " + because, true}, true
 }
 
 // plannedText returns the text of a notification, which for one that was planned says why it came:

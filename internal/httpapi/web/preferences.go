@@ -38,7 +38,7 @@ var preferencesPage = template.Must(template.New("preferences").Parse(`<h1>Which
 {{- if .Clinic}}
 <h2>Only from {{.Clinic}}</h2>
 {{- end}}
-<table class="stack"><thead><tr><th scope="col">About</th>{{range .Channels}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
+<table class="stack settings"><thead><tr><th scope="col">About</th>{{range .Channels}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
 <tbody>
 {{- range .Rows}}
 <tr><th scope="row">{{.About}}{{if .Essential}} (cannot be switched off){{end}}</th>{{range .Cells}}<td data-label="{{.Channel}}">
@@ -240,9 +240,10 @@ func chosenSettings(form url.Values, stored []directory.Preference) (in director
 	return in, names
 }
 
-// mark writes each mistake at its field, and the label of the field into the mistake.
+// mark writes each mistake at its field, and the label of the field into the mistake. The mistakes
+// are then in the order of the page.
 func (v *preferencesView) mark() {
-	fields := v.Times.fields()
+	var fields []*field
 	for t := range v.Tables {
 		for r := range v.Tables[t].Rows {
 			cells := v.Tables[t].Rows[r].Cells
@@ -251,13 +252,15 @@ func (v *preferencesView) mark() {
 			}
 		}
 	}
+	fields = append(fields, v.Times.fields()...)
+	at := func(m field) int { return slices.IndexFunc(fields, func(f *field) bool { return f.Name == m.Name }) }
+	slices.SortStableFunc(v.Mistakes, func(a, b field) int { return at(a) - at(b) })
 	for i, m := range v.Mistakes {
-		at := slices.IndexFunc(fields, func(f *field) bool { return f.Name == m.Name })
-		if at < 0 {
+		if n := at(m); n >= 0 {
+			fields[n].Error, v.Mistakes[i].Label = capital(m.Error), fields[n].Label
+		} else {
 			v.Mistakes[i] = field{Label: m.Name, Error: m.Error}
-			continue
 		}
-		fields[at].Error, v.Mistakes[i].Label = capital(m.Error), fields[at].Label
 	}
 }
 

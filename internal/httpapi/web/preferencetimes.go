@@ -19,9 +19,10 @@ const timesSource = `{{define "invalid"}}{{if .Error}} aria-invalid="true" aria-
 {{define "error"}}{{with .Error}}<span class="high" id="{{$.Name}}-error">{{.}}</span>{{end}}{{end}}
 {{define "times"}}<h2>Time zone and daily digest</h2>
 <div class="fields">
-<label>{{.TimeZone.Label}} <input name="timeZone" id="timeZone" value="{{.TimeZone.Value}}" maxlength="64" placeholder="Europe/Berlin" autocomplete="off" spellcheck="false"{{template "invalid" .TimeZone}}>{{template "error" .TimeZone}}</label>
-<label>{{.DigestHour.Label}} <select name="digestHour" id="digestHour"{{template "invalid" .DigestHour}}>{{range .Hours}}<option value="{{.}}"{{if eq (print .) $.DigestHour.Value}} selected{{end}}>{{printf "%02d:00" .}}</option>{{end}}</select>{{template "error" .DigestHour}}</label>
+<label>{{.TimeZone.Label}} <input name="timeZone" id="timeZone" value="{{.TimeZone.Value}}" maxlength="64" placeholder="Europe/Berlin" autocomplete="off" spellcheck="false"{{template "invalid" .TimeZone}}></label>
+<label>{{.DigestHour.Label}} <select name="digestHour" id="digestHour"{{template "invalid" .DigestHour}}>{{range .Hours}}<option value="{{.}}"{{if eq (print .) $.DigestHour.Value}} selected{{end}}>{{printf "%02d:00" .}}</option>{{end}}</select></label>
 </div>
+<div class="mistakes">{{template "error" .TimeZone}}{{template "error" .DigestHour}}</div>
 <p class="note">All times on this page are in your time zone: a region and a city, such as America/New_York.</p>
 <h2 id="quiet">Quiet hours</h2>
 <p>Messages wait until your quiet hours end, unless they are urgent.</p>
@@ -29,23 +30,24 @@ const timesSource = `{{define "invalid"}}{{if .Error}} aria-invalid="true" aria-
 <label><input type="radio" name="quiet" value="default"{{if eq .Quiet.Value "default"}} checked{{end}}> those of the clinic</label>
 <label><input type="radio" name="quiet" value="own"{{if eq .Quiet.Value "own"}} checked{{end}}> my own</label>
 <label><input type="radio" name="quiet" value="never"{{if eq .Quiet.Value "never"}} checked{{end}}> none: send at any time</label>
-{{template "error" .Quiet}}</fieldset>
+<div class="mistakes">{{template "error" .Quiet}}</div></fieldset>
 {{- range $i, $w := .Windows}}
 <fieldset class="window" id="{{.Name}}"{{template "invalid" .}}><legend>{{.Label}}</legend>
 <div class="fields">
-<label>From <input type="time" name="{{.From.Name}}" id="{{.From.Name}}" value="{{.From.Value}}"{{if .New}} autofocus{{end}}{{template "invalid" .From}}>{{template "error" .From}}</label>
-<label>To <input type="time" name="{{.To.Name}}" id="{{.To.Name}}" value="{{.To.Value}}"{{template "invalid" .To}}>{{template "error" .To}}</label>
+<label>From <input type="time" name="{{.From.Name}}" id="{{.From.Name}}" value="{{.From.Value}}"{{if .New}} autofocus{{end}}{{template "invalid" .From}}></label>
+<label>To <input type="time" name="{{.To.Name}}" id="{{.To.Name}}" value="{{.To.Value}}"{{template "invalid" .To}}></label>
 <button class="quiet" name="remove" value="{{$i}}" formaction="/preferences#quiet" formnovalidate aria-label="Remove {{.Label}}">Remove</button>
 </div>
+<div class="mistakes">{{template "error" .From}}{{template "error" .To}}</div>
 <div class="days" role="group" aria-label="Begins on" id="{{.Days.Name}}"{{template "invalid" .Days}}><span>Begins on</span>
 {{- range .Choices}}
 <label><input type="checkbox" name="{{$w.Days.Name}}" value="{{.Value}}"{{if .Chosen}} checked{{end}}> {{.Word}}</label>
 {{- end}}
-{{template "error" .Days}}</div>
-{{template "error" .}}</fieldset>
+</div>
+<div class="mistakes">{{template "error" .Days}}{{template "error" .}}</div></fieldset>
 {{- end}}
 {{- if .MayAdd}}
-<p class="actions"><button class="quiet" name="add" value="1" formaction="/preferences#quiet" formnovalidate>Add a quiet time</button></p>
+<p class="actions"><button class="quiet" name="add" value="1" formnovalidate>Add a quiet time</button></p>
 {{- end}}
 {{- if .Windows}}
 <p class="note">A quiet time ends on the next day if it does not end later than it begins. One that ends at midnight ends at 00:00.</p>
@@ -284,7 +286,7 @@ func invalidFields(err error, items []string) []field {
 	}
 	fields := make([]field, len(refused.Fields))
 	for i, f := range refused.Fields {
-		fields[i] = field{Name: f.Field, Error: windowInText.ReplaceAllStringFunc(f.Message, windowWords)}
+		fields[i] = field{Name: f.Field, Error: strings.ReplaceAll(windowInText.ReplaceAllStringFunc(f.Message, windowWords), midnight, "midnight")}
 		if m := windowField.FindStringSubmatch(f.Field); m != nil {
 			fields[i].Name = strings.TrimSuffix("quiet-"+m[1]+"-"+m[2], "-")
 		} else if f.Field == "quietHours" {
