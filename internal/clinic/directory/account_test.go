@@ -105,23 +105,23 @@ func TestDevice_ConcurrentRegistrationsCreateOneDevice(t *testing.T) {
 func TestPreferences_AreEnabledByDefault(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	list, err := b.dir.ListPreferences(t.Context(), b.patient)
+	list, err := b.dir.GetPreferences(t.Context(), b.patient)
 	require.NoError(t, err)
-	require.Len(t, list, 6*5)
-	for _, p := range list {
+	require.Len(t, list.Items, 6*5)
+	for _, p := range list.Items {
 		require.True(t, p.Enabled)
 	}
 	off := directory.Preference{Category: "clinical", Channel: "email"}
 	require.NoError(t, b.dir.UpdatePreference(t.Context(), by(b.patient), off))
-	list, err = b.dir.ListPreferences(t.Context(), b.patient)
+	list, err = b.dir.GetPreferences(t.Context(), b.patient)
 	require.NoError(t, err)
-	require.Equal(t, directory.Preference{Category: "clinical", Channel: "email", Setting: care.SettingOff, Source: care.SourcePerson}, list[0])
-	require.True(t, list[1].Enabled)
+	require.Equal(t, directory.Preference{Category: "clinical", Channel: "email", Setting: care.SettingOff, Source: care.SourcePerson}, list.Items[0])
+	require.True(t, list.Items[1].Enabled)
 	off.Enabled = true
 	require.NoError(t, b.dir.UpdatePreference(t.Context(), by(b.patient), off))
-	list, err = b.dir.ListPreferences(t.Context(), b.patient)
+	list, err = b.dir.GetPreferences(t.Context(), b.patient)
 	require.NoError(t, err)
-	require.True(t, list[0].Enabled)
+	require.True(t, list.Items[0].Enabled)
 	err = b.dir.UpdatePreference(t.Context(), by(b.patient), directory.Preference{Category: "gossip", Channel: "pigeon"})
 	requireCode(t, err, care.Invalid, "category", "channel")
 }

@@ -20,13 +20,6 @@ var categories = []event.Category{
 	event.CategoryClinical, event.CategoryAppointment, event.CategoryBilling, event.CategoryAccount, event.CategoryChat, event.CategorySystem,
 }
 
-// ListPreferences returns the actor's setting of each category on each channel for all clinics, and
-// those that they chose for one clinic.
-func (s *Service) ListPreferences(ctx context.Context, actor care.Actor) ([]Preference, error) {
-	p, err := s.GetPreferences(ctx, actor)
-	return p.Items, err
-}
-
 // GetPreferences returns the actor's preferences.
 func (s *Service) GetPreferences(ctx context.Context, actor care.Actor) (p Preferences, err error) {
 	err = s.writer.Read(ctx, actor, func(tx pgx.Tx) error {
