@@ -660,8 +660,8 @@ func (m *month) choose(p *simulatedPatient, dice *rand.Rand) {
 	if windows, hours := quietHours(dice); windows != nil {
 		prefs.Quiet, in["quietHours"] = windows, hours
 	}
+	prefs.At = m.now() // The messages that wait are decided again from the commit on, which may be before the answer.
 	m.must(p.email, http.MethodPut, "/api/me/preferences", in)
-	prefs.At = m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	person := m.world.People[p.id]
