@@ -7,13 +7,21 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres/db"
 )
 
-// cutOffs are the cut-offs of the subjects of a batch, by subject.
-type cutOffs map[string]db.CutoffOfRow
+// cutOffKey identifies a cut-off. The zero recipient is everybody.
+type cutOffKey struct {
+	subject   string
+	recipient uuid.UUID
+}
+
+// cutOffs are the cut-offs of the subjects of a batch.
+type cutOffs map[cutOffKey]db.CutoffOfRow
 
 // loadCutOffs returns the cut-offs that matter for a batch: of the subjects of its plan, and of the
 // events after the first about a subject, one of which may have raised it. It runs one query, or
@@ -26,7 +34,7 @@ func loadCutOffs(ctx context.Context, queries *db.Queries, batch []event.Event, 
 		}
 	}
 	for i := range p.notifications {
-		if e := p.notifications[i].event; e.SubjectVersion != nil {
+		if e := p.notifications[i].event; e.AboutVersion() > 0 {
 			asked[e.Subject] = true
 		}
 	}
@@ -39,27 +47,33 @@ func loadCutOffs(ctx context.Context, queries *db.Queries, batch []event.Event, 
 	}
 	found := make(cutOffs, len(rows))
 	for _, row := range rows {
-		found[row.Subject] = row
+		found[cutOffKey{row.Subject, row.RecipientID}] = row
 	}
 	return found, nil
 }
 
-// of returns the reason why messages about the event are no longer true, or "".
-func (c cutOffs) of(e *event.Event) string {
-	row, ok := c[e.Subject]
-	if !ok || e.SubjectVersion == nil || *e.SubjectVersion >= row.Version {
+// of returns the reason why messages about the event to the person are no longer true, or "".
+func (c cutOffs) of(e *event.Event, recipient uuid.UUID) string {
+	row, ok := c[cutOffKey{subject: e.Subject}]
+	if !ok {
+		row, ok = c[cutOffKey{e.Subject, recipient}]
+	}
+	if !ok {
+		return ""
+	}
+	if version := e.AboutVersion(); version == 0 || version >= row.Version {
 		return ""
 	}
 	return "cut_off:" + row.CauseType
 }
 
-// causes returns the events that raised one of the cut-offs.
+// causes returns the events that raised one of the cut-offs for everybody.
 func (c cutOffs) causes(batch []event.Event) (all []*event.Event) {
 	if len(c) == 0 {
 		return nil
 	}
 	for i := range batch {
-		if row, ok := c[batch[i].Subject]; ok && row.CauseEventID == batch[i].ID {
+		if row, ok := c[cutOffKey{subject: batch[i].Subject}]; ok && row.CauseEventID == batch[i].ID {
 			all = append(all, &batch[i])
 		}
 	}
@@ -74,7 +88,7 @@ func (p *plan) cutOffBy(cuts cutOffs) {
 	}
 	for i := range p.notifications {
 		n := &p.notifications[i]
-		reason := cuts.of(n.event)
+		reason := cuts.of(n.event, n.recipient)
 		if reason == "" {
 			continue
 		}

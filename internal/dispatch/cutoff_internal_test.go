@@ -18,7 +18,7 @@ func TestCutOffBy_CancelsAllOfANotificationThatWasToComeLater(t *testing.T) {
 		{event: e, planKey: "24h", inApp: "rule reminder", dueAt: later, heldUntil: later, deliveries: []delivery{{channel: "email", held: true, notBefore: later}}},
 		{event: e, inApp: "rule booked", dueAt: later, deliveries: []delivery{{channel: "email", held: true, notBefore: later}}},
 	}}
-	p.cutOffBy(cutOffs{"appointment/1": db.CutoffOfRow{Subject: "appointment/1", Version: 2, CauseType: "appointment.cancelled"}})
+	p.cutOffBy(cutOffs{{subject: "appointment/1"}: db.CutoffOfRow{Subject: "appointment/1", Version: 2, CauseType: "appointment.cancelled"}})
 	reminder, booked := &p.notifications[0], &p.notifications[1]
 	for _, n := range []*notification{reminder, booked} {
 		require.Zero(t, n.dueAt)

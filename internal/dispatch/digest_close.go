@@ -240,13 +240,11 @@ func (p *closePlan) close(c *closing, suppressed string) {
 }
 
 // notification returns the digest's own notification, with its message. It has the category and the
-// priority of the digest, and otherwise what its last item has. It is about no version of a subject:
-// a digest is not untrue because one of its items is.
+// priority of the digest, and otherwise what its last item has.
 func (c *closing) notification(last *closingItem, messages int, suppressed string) notification {
 	of, m, e := *last.match.Rule, *last.match, *last.event
 	of.Priority = rule.Priority(c.Priority)
 	m.Rule, m.Category, m.Template = &of, event.Category(c.Category), notify.DigestTemplate
-	e.SubjectVersion = nil
 	message := delivery{id: newID(), channel: c.Channel, reason: "digest of " + strconv.Itoa(messages), match: &m}
 	if suppressed != "" {
 		message.suppressed, message.reason = true, suppressed

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -140,6 +141,7 @@ func loadProgress(ctx context.Context, queries *db.Queries, steps []dueStep) err
 
 // add adds the notifications of other people.
 func (p *progress) add(o progress) {
+	p.StillTrue, p.CutOffBy = p.StillTrue+o.StillTrue, cmp.Or(p.CutOffBy, o.CutOffBy)
 	p.Acknowledged, p.Read, p.Delivered = p.Acknowledged || o.Acknowledged, p.Read || o.Read, p.Delivered || o.Delivered
 	p.AcceptedAt, p.WaitsUntil = earlier(p.AcceptedAt, o.AcceptedAt), earlier(p.WaitsUntil, o.WaitsUntil)
 	p.Waiting, p.Gone = p.Waiting+o.Waiting, p.Gone+o.Gone
@@ -183,7 +185,23 @@ type stepPlan struct {
 	next db.EscalationBeginParams
 	// followed are the steps that escalate or find nobody, in the order of their ends.
 	followed []followed
+	untrue   []untrue
 	plan     plan
+}
+
+// untrue is a step that ends because a cut-off made its event untrue.
+type untrue struct {
+	step  *dueStep
+	cause string
+}
+
+// cutOffBy returns the cause of the cut-off that made the step's event untrue, for everybody or for
+// each person that the rule notified, or "".
+func (s *dueStep) cutOffBy() string {
+	if s.CutOffBy == "" && s.progress.StillTrue == 0 {
+		return s.progress.CutOffBy
+	}
+	return s.CutOffBy
 }
 
 // followed is a step that has escalated, or found nobody.
@@ -197,8 +215,9 @@ type followed struct {
 // wait ends the step if its reaction has come or its event is no longer true, or moves its due time if it counts from later. It
 // returns false if the step follows now.
 func (p *stepPlan) wait(s *dueStep) bool {
-	if s.CutOff {
+	if cause := s.cutOffBy(); cause != "" {
 		p.finish(s, outcomeCutOff)
+		p.untrue = append(p.untrue, untrue{s, cause})
 		return true
 	}
 	reaction := s.progress.reaction()
@@ -400,9 +419,12 @@ func (p *Planner) writeSteps(ctx context.Context, tx pgx.Tx, out *stepPlan) erro
 	if err := p.write(ctx, tx, &out.plan); err != nil {
 		return err
 	}
-	events := make([]event.Event, len(out.followed))
+	var events []event.Event
 	for i := range out.followed {
-		events[i] = out.followed[i].announcement()
+		events = append(events, out.followed[i].announcement())
+	}
+	for i := range out.untrue {
+		events = append(events, out.untrue[i].announcement())
 	}
 	if err := outbox.Append(ctx, tx, events...); err != nil {
 		return fmt.Errorf("append escalation events: %w", err)
@@ -441,5 +463,18 @@ func (f *followed) announcement() event.Event {
 	if s.event != nil {
 		e.CorrelationID, e.Traceparent = s.event.CorrelationID, s.event.Traceparent
 	}
+	return e
+}
+
+// announcement returns the event of a step that does not follow, as outbox.Append appends it for
+// those that wait while the cut-off is raised.
+func (u *untrue) announcement() event.Event {
+	s := u.step
+	cmd := care.Command{Actor: planner}
+	data := event.EscalationEnd{
+		EventID: s.EventID, Rule: s.Rule, RuleVersion: s.RuleVersion, Step: s.Step, Reason: "cut_off:" + u.cause, EscalationsEnded: 1,
+	}
+	e := event.New(cmd, "notification.escalation_ended", care.Ref{Kind: "escalation", ID: s.EventID}, data).At(cmd, s.ClinicID)
+	e.CauseID = &s.EventID
 	return e
 }

@@ -39,7 +39,7 @@ func insertEscalations(ctx context.Context, tx pgx.Tx, fresh []notification) err
 				rows.Unlesses = append(rows.Unlesses, string(e.Unless))
 				rows.AfterSeconds = append(rows.AfterSeconds, e.After.Seconds())
 				rows.Subjects = append(rows.Subjects, n.event.Subject)
-				rows.SubjectVersions = append(rows.SubjectVersions, care.OrZero(n.event.SubjectVersion))
+				rows.SubjectVersions = append(rows.SubjectVersions, n.event.AboutVersion())
 				rows.ClinicIds = append(rows.ClinicIds, care.OrZero(n.event.ClinicID))
 			}
 		}

@@ -128,7 +128,7 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 	if err := p.followReviews(ctx, tx, batch[:progress.Events]); err != nil {
 		return ledger.Progress{}, err
 	}
-	if err := outbox.CancelWaiting(ctx, tx, cuts.causes(batch[:progress.Events])); err != nil {
+	if err := outbox.ApplyCutOffs(ctx, tx, cuts.causes(batch[:progress.Events])); err != nil {
 		return ledger.Progress{}, err
 	}
 	p.report(ctx, &plan)
@@ -202,6 +202,15 @@ func (n *notification) hidden() bool {
 // sends reports whether anything is to be sent, now or later.
 func (n *notification) sends() bool {
 	return (n.inApp != "" && n.cutOff == "") || len(n.items) > 0 || slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed && !d.cancelled })
+}
+
+// subjectVersion returns the version of the subject below whose cut-off nothing is sent; 0 for none. A
+// digest is not untrue because one of its items is.
+func (n *notification) subjectVersion() int64 {
+	if n.digest {
+		return 0
+	}
+	return n.event.AboutVersion()
 }
 
 // archivedAt returns when the notification was archived: now, or the zero time if it is not.

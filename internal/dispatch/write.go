@@ -80,7 +80,7 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 		rows.ArchivedAts = append(rows.ArchivedAts, n.archivedAt())
 		rows.PlanKeys = append(rows.PlanKeys, n.planKey)
 		rows.Hidden = append(rows.Hidden, n.hidden() || n.digest)
-		rows.SubjectVersions = append(rows.SubjectVersions, care.OrZero(n.event.SubjectVersion))
+		rows.SubjectVersions = append(rows.SubjectVersions, n.subjectVersion())
 		rows.DueAts = append(rows.DueAts, n.dueAt)
 		rows.NeedsAcknowledgements = append(rows.NeedsAcknowledgements, n.needsAck)
 	}

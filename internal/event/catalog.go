@@ -124,6 +124,7 @@ var Catalog = slices.Concat(
 		{"notification.read", CategorySystem, Delivery{}, true, nil, false, "The recipient opened a message."},
 		{"notification.acknowledged", CategorySystem, Acknowledgement{}, true, nil, false, "The recipient acknowledged a notification. The steps that would have followed end in the same transaction."},
 		{"notification.escalated", CategorySystem, Escalation{}, false, nil, false, "Nobody has reacted to the notifications of an event in time: a step of the rule's escalation has notified others, or reached no one."},
+		{"notification.escalation_ended", CategorySystem, EscalationEnd{}, false, nil, false, "The remaining steps of a rule's escalation do not follow, because a later version of the subject made the event untrue."},
 		{"notification.failed", CategorySystem, Delivery{}, false, nil, false, "A message was not delivered, or (state unknown) it is not known whether it was."},
 		{"inbox.updated", CategorySystem, Inbox{}, true, nil, false, "A person marked notifications in their inbox."},
 		{"user.preference_changed", CategoryAccount, Preference{}, true, nil, false, "A person changed their preferences: a setting of one category on one channel, also with the unsubscribe link of an email, their quiet hours, the hour of their digest, their time zone or their locale."},

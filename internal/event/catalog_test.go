@@ -118,7 +118,7 @@ func TestCatalog_EveryTypeOfARuleHasAnActionThatReadsItsSubject(t *testing.T) {
 
 func TestCatalog_PayloadsHoldIdsTypesCodesAndTimesOnly(t *testing.T) {
 	t.Parallel()
-	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|fromStatus|override|kind|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|released|critical|held|action|urgency|follower|position|filters|count|method|subject|unread|unseen|category|enabled|source|from|to|settings|essential|quietHours|step|unless|outcome|escalationsEnded)$`)
+	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|fromStatus|override|kind|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|released|critical|held|action|urgency|follower|position|filters|count|method|subject|unread|unseen|category|enabled|source|from|to|settings|essential|quietHours|step|unless|outcome|escalationsEnded|number)$`)
 	var walk func(typ reflect.Type)
 	walk = func(typ reflect.Type) {
 		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {

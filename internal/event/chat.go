@@ -47,12 +47,14 @@ type ChatParticipant struct {
 }
 
 // ChatUnread is the data of chat.message_unread. UserID is the person who has not read, MessageID
-// their first unread message.
+// their first unread message, and Number that of the newest: once they have read that, the reminder is
+// not sent any more.
 type ChatUnread struct {
 	MessageID      uuid.UUID `json:"messageId" doc:"The first unread message."`
 	ConversationID uuid.UUID `json:"conversationId" doc:"The conversation."`
 	UserID         uuid.UUID `json:"userId" doc:"The person who has not read it."`
 	ClinicID       uuid.UUID `json:"clinicId" doc:"The clinic."`
+	Number         int64     `json:"number,omitempty" doc:"The number of the newest unread message in the conversation; 0 or absent in events of earlier releases." example:"12"`
 }
 
 func (ChatMessage) readAction() care.Action     { return care.ConversationRead }

@@ -196,6 +196,16 @@ type Escalation struct {
 	NotificationIDs []uuid.UUID `json:"notificationIds,omitempty" doc:"The notifications of the step that send messages."`
 }
 
+// EscalationEnd is the data of notification.escalation_ended.
+type EscalationEnd struct {
+	EventID          uuid.UUID `json:"eventId" doc:"The event that is no longer true."`
+	Rule             string    `json:"rule" doc:"The rule that escalates." example:"critical-result"`
+	RuleVersion      int32     `json:"ruleVersion" doc:"The version of the rule set." example:"1"`
+	Step             int32     `json:"step" doc:"The first of the steps, counted from 0." example:"0"`
+	Reason           string    `json:"reason" doc:"cut_off: and the type of the event that made it untrue." example:"cut_off:ehr.lab_report.retracted"`
+	EscalationsEnded int32     `json:"escalationsEnded" doc:"Number of steps that do not follow any more." example:"2"`
+}
+
 // Acknowledgement is the data of notification.acknowledged.
 type Acknowledgement struct {
 	NotificationID   uuid.UUID `json:"notificationId" doc:"The notification."`
@@ -311,6 +321,7 @@ func (Notification) readAction() care.Action         { return noSubject }
 func (AddressSuppression) readAction() care.Action   { return care.UserRead }
 func (Delivery) readAction() care.Action             { return noSubject }
 func (Escalation) readAction() care.Action           { return noSubject }
+func (EscalationEnd) readAction() care.Action        { return noSubject }
 func (Acknowledgement) readAction() care.Action      { return noSubject }
 func (Inbox) readAction() care.Action                { return noSubject }
 func (Preference) readAction() care.Action           { return noSubject }

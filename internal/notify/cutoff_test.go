@@ -216,3 +216,39 @@ func TestSweep_CancelsHeldMessagesThatAreNoLongerTrue(t *testing.T) {
 	require.Equal(t, "queued", b.delivery(still).State)
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM river.river_job WHERE kind = 'delivery'`))
 }
+
+func TestWorker_RefusesWhatAPersonalCutOffMadeUntrueForThatPersonOnly(t *testing.T) {
+	t.Parallel()
+	b, email, push := withRecorders(t)
+	conversation := care.Ref{Kind: "conversation", ID: newID()}
+	cutOff := func(person uuid.UUID, version int64) {
+		require.NoError(t, postgres.InTx(t.Context(), b.db.App, func(tx pgx.Tx) error {
+			return outbox.CutOff(t.Context(), tx, care.Command{Actor: care.SystemActor("test")},
+				outbox.PersonalCutOff{ConversationID: conversation.ID, PersonID: person, Version: version, Cause: "read"})
+		}))
+	}
+	cutOff(newID(), 9)
+	cutOff(b.user, 3)
+	read := b.plan(plan{subject: conversation.String(), version: 2, fallback: []string{notify.Email}})
+	unread := b.plan(plan{subject: conversation.String(), version: 3})
+	// What the person reads during the call takes no fallback.
+	failing := b.plan(plan{subject: conversation.String(), version: 4, fallback: []string{notify.Email}})
+	push.Answer(func(m notify.Message) (notify.Receipt, error) {
+		if m.DeliveryID == failing {
+			cutOff(b.user, 5)
+			return notify.Receipt{}, notify.Permanent("INVALID_ARGUMENT")
+		}
+		return notify.Receipt{}, nil
+	})
+	b.start()
+	b.enqueue(read, unread)
+	require.Equal(t, "cut_off:read", b.await(read, "cancelled").Reason)
+	b.await(unread, "sent")
+	b.enqueue(failing)
+	b.await(failing, "failed")
+	b.idle()
+	require.Empty(t, email.Messages())
+	err := b.redrive(failing)
+	require.Equal(t, care.Conflict, care.CodeOf(err))
+	require.ErrorContains(t, err, "the recipient has read")
+}

@@ -40,7 +40,7 @@
 // # Cut-offs
 //
 // A claim refuses a message about a version of its subject below the subject's cut-off: the message
-// is no longer true. The claim reads the cut-off in the statement that begins the attempt, so that no
+// is no longer true, or, for a conversation, the person has read or left it. The claim reads the cut-off in the statement that begins the attempt, so that no
 // attempt begins after the commit of the write that raised it. The delivery ends as cancelled, with
 // the reason cut_off:<type of the event that raised it>, without a call and without a fallback.
 // Fallbacks and redrives are refused in the same way. An attempt that began before settles as usual;

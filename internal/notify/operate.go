@@ -171,7 +171,11 @@ func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.T
 
 // redrivable returns an error for a delivery that must not be sent again.
 func redrivable(row db.DeliveryTakeForRedriveRow) error {
-	if row.CutOffBy != "" {
+	switch row.CutOffBy {
+	case "":
+	case outbox.CauseRead:
+		return care.Errorf(care.Conflict, "delivery %s is no longer needed: the recipient has read the messages that it tells of, so it cannot be queued again", row.ID)
+	default:
 		return care.Errorf(care.Conflict, "delivery %s is no longer true: %s followed the event that it tells of, so it cannot be queued again; the later event has messages of its own", row.ID, row.CutOffBy)
 	}
 	switch row.State {

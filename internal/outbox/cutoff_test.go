@@ -168,7 +168,7 @@ func TestAppend_RefusesACutOffWithoutAVersionOrInABatch(t *testing.T) {
 	require.ErrorContains(t, err, "must be appended in a transaction")
 }
 
-func TestCancelWaiting_CancelsWhatWasPlannedWhileTheCutOffWasRaised(t *testing.T) {
+func TestApplyCutOffs_CancelsWhatWasPlannedWhileTheCutOffWasRaised(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	id := uuid.New()
@@ -177,7 +177,7 @@ func TestCancelWaiting_CancelsWhatWasPlannedWhileTheCutOffWasRaised(t *testing.T
 	late := wait(t, d, id, 1, 1, "email")
 	for range 2 {
 		require.NoError(t, postgres.InTx(t.Context(), d.Worker, func(tx pgx.Tx) error {
-			return outbox.CancelWaiting(t.Context(), tx, []*event.Event{&cause})
+			return outbox.ApplyCutOffs(t.Context(), tx, []*event.Event{&cause})
 		}))
 		deliveries, waits := states(t, d, late)
 		require.Equal(t, []string{"email cancelled cut_off:appointment.cancelled"}, deliveries)

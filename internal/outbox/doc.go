@@ -19,7 +19,8 @@
 // An event with CutsOff makes untrue what was announced about earlier versions of its subject. Append
 // raises the subject's cut-off in the same transaction, and cancels what waits for its time below it.
 // From the commit on nothing planned for a lower version is sent, regardless of how far the followers
-// lag. A cut-off only rises. A reversal cuts off what it reverses; the events of the version that
+// lag. It also ends the escalations of what was announced. CutOff does the same for one person, such
+// as the reader of a conversation, without an event. A cut-off only rises. A reversal cuts off what it reverses; the events of the version that
 // raised the cut-off are not affected.
 //
 // # Waking

@@ -334,11 +334,11 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"cut-off of a subject for which nothing waits", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.CutoffRaise(ctx, []db.CutoffRaiseParams{{Subjects: []string{"patient/busy"}, Versions: []int64{2}, CauseEventIds: []uuid.UUID{uuid.New()}, CauseTypes: []string{"user.updated"}}}).Query(func(_ int, _ []db.CutoffRaiseRow, failed error) { err = failed })
+			q.CutoffRaise(ctx, []db.CutoffRaiseParams{{Subjects: []string{"patient/busy"}, RecipientIds: []uuid.UUID{uuid.Nil}, Versions: []int64{2}, CauseEventIds: []uuid.UUID{uuid.New()}, CauseTypes: []string{"user.updated"}}}).Query(func(_ int, _ []db.CutoffRaiseRow, failed error) { err = failed })
 			return err
 		}},
 		{"what waits below a cut-off", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.CutoffCancelWaiting(ctx, db.CutoffCancelWaitingParams{Subjects: []string{"user/7"}, CauseEventIds: []uuid.UUID{uuid.New()}})
+			_, err := q.CutoffApply(ctx, db.CutoffApplyParams{Subjects: []string{"user/7"}, CauseEventIds: []uuid.UUID{uuid.New()}})
 			return err
 		}},
 		{"planning defaults", base.Worker, care.Actor{}, 3000, func(ctx context.Context, q *db.Queries) error {

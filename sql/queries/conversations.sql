@@ -244,7 +244,8 @@ RETURNING
     p.conversation_id,
     p.user_id,
     c.clinic_id,
-    c.patient_id;
+    c.patient_id,
+    c.last_number;
 
 -- Writes the conversation's next message, and the time since which participants have unread
 -- messages. The conversation is locked.
@@ -371,7 +372,7 @@ WHERE p.conversation_id = @conversation_id
 
 -- Moves the read mark forward, never back. The conversation is locked, so that a message being
 -- written is not missed.
--- name: ParticipantRead :exec
+-- name: ParticipantRead :execrows
 UPDATE conversation_participants AS p
 SET
     read_number = @number,
@@ -392,7 +393,7 @@ WHERE p.conversation_id = @conversation_id
     AND p.read_number < @number;
 
 -- Takes the participants with messages unread since the cutoff or earlier, each once, after
--- skipping row_skip rows, and returns their first unread message. Deceased people are not reminded.
+-- skipping row_skip rows, and returns their first unread message and the number of the newest. Deceased people are not reminded.
 -- Concurrent callers get different rows.
 -- name: ParticipantRemind :many
 WITH due AS (
@@ -440,14 +441,26 @@ SELECT
     r.conversation_id,
     r.user_id,
     r.clinic_id,
-    coalesce((
-        SELECT m.id
-        FROM conversation_messages AS m
-        WHERE m.conversation_id = r.conversation_id
-            AND m.number > r.known_number
-            AND m.author_id <> r.user_id
-            AND m.withdrawn_at IS NULL
-        ORDER BY m.number
-        LIMIT 1
-    ), '00000000-0000-0000-0000-000000000000')::uuid AS message_id
-FROM reminded AS r;
+    coalesce(first.id, '00000000-0000-0000-0000-000000000000')::uuid AS message_id,
+    coalesce(newest.number, 0)::bigint AS number
+FROM reminded AS r
+LEFT JOIN LATERAL (
+    SELECT m.id
+    FROM conversation_messages AS m
+    WHERE m.conversation_id = r.conversation_id
+        AND m.number > r.known_number
+        AND m.author_id <> r.user_id
+        AND m.withdrawn_at IS NULL
+    ORDER BY m.number
+    LIMIT 1
+) AS first ON true
+LEFT JOIN LATERAL (
+    SELECT m.number
+    FROM conversation_messages AS m
+    WHERE m.conversation_id = r.conversation_id
+        AND m.number > r.known_number
+        AND m.author_id <> r.user_id
+        AND m.withdrawn_at IS NULL
+    ORDER BY m.number DESC
+    LIMIT 1
+) AS newest ON true;

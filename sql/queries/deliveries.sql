@@ -43,7 +43,8 @@ WITH asked AS (
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
     JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-    LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version
+    LEFT JOIN subject_cutoffs AS cutoff
+        ON cutoff.subject = n.subject AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id) AND cutoff.version > n.subject_version
     ORDER BY d.id
     FOR UPDATE OF d
 ), claimed AS (
@@ -289,6 +290,7 @@ WHERE d.id = @instead_of
         SELECT
         FROM subject_cutoffs AS cutoff
         WHERE cutoff.subject = n.subject
+            AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id)
             AND cutoff.version > n.subject_version
     )
     AND (d.priority = 'critical' OR preference_setting(d.recipient_id, n.clinic_id, n.category, @channel::text) <> 'off')
@@ -543,7 +545,8 @@ SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
-LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version
+LEFT JOIN subject_cutoffs AS cutoff
+    ON cutoff.subject = n.subject AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id) AND cutoff.version > n.subject_version
 WHERE d.id = @id
 FOR UPDATE OF d;
 

@@ -39,7 +39,8 @@ SELECT
     (n.held_until IS NOT NULL)::boolean AS hidden,
     coalesce('cut_off:' || c.cause_type, '')::text AS cut_off
 FROM notifications AS n
-LEFT JOIN subject_cutoffs AS c ON c.subject = n.subject AND c.version > n.subject_version
+LEFT JOIN subject_cutoffs AS c
+    ON c.subject = n.subject AND c.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id) AND c.version > n.subject_version
 WHERE n.due_at <= due_now()
 ORDER BY
     n.due_at,

@@ -55,7 +55,8 @@ WITH asked AS (
             unnest(@event_positions::bigint[]) AS event_position
     ) AS given
     JOIN notifications AS n ON n.id = given.id AND n.event_position = given.event_position
-    LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version AND NOT @retracted::boolean
+    LEFT JOIN subject_cutoffs AS cutoff
+        ON cutoff.subject = n.subject AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id) AND cutoff.version > n.subject_version AND NOT @retracted::boolean
 ), ended AS (
     UPDATE notifications AS n
     SET held_until = CASE WHEN @retracted::boolean OR asked.cut_off IS NOT NULL THEN 'infinity'::timestamptz END

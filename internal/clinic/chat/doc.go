@@ -16,7 +16,9 @@
 //
 // Reading: a mark records how far a participant has read. It only moves forward. Two minutes after
 // their first unread message they are reminded, with one chat.message_unread, and not again before
-// they have read something. Withdrawn messages do not count.
+// they have read something. Withdrawn messages do not count. Reading raises the person's cut-off of
+// the conversation, so that a reminder of these messages that waits is not sent; leaving raises it
+// for all messages.
 //
 // Audit: each read of a conversation or its messages appends record.read and each denial
 // access.denied, committed before the response is sent. A conversation that the caller may not see

@@ -92,7 +92,7 @@ func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, mes
 }
 
 // MarkRead records that the actor has read up to the message. The mark only moves forward: an older
-// message changes nothing. It returns care.NotFound, and care.Invalid if the message is not in this
+// message changes nothing. Messages to the actor about what they have read are not sent any more. It returns care.NotFound, and care.Invalid if the message is not in this
 // conversation.
 func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, mark ReadMark) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -108,11 +108,16 @@ func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, 
 		if err != nil {
 			return err
 		}
-		err = q.ParticipantRead(ctx, db.ParticipantReadParams{ConversationID: id, UserID: cmd.Actor.UserID, Number: m.Number})
+		moved, err := q.ParticipantRead(ctx, db.ParticipantReadParams{ConversationID: id, UserID: cmd.Actor.UserID, Number: m.Number})
 		if err != nil {
 			return fmt.Errorf("mark as read: %w", err)
 		}
-		return nil
+		if moved == 0 {
+			return nil
+		}
+		return outbox.CutOff(ctx, tx, cmd, outbox.PersonalCutOff{
+			ConversationID: id, PersonID: cmd.Actor.UserID, Version: m.Number + 1, Cause: outbox.CauseRead,
+		})
 	})
 }
 

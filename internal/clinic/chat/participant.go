@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/event"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
@@ -84,7 +83,10 @@ func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, u
 		if err != nil {
 			return fmt.Errorf("leave conversation: %w", err)
 		}
-		return outbox.Append(ctx, tx, participantEvent(cmd, "left", row.Conversation, userID))
+		if err := outbox.Append(ctx, tx, participantEvent(cmd, "left", row.Conversation, userID)); err != nil {
+			return err
+		}
+		return outbox.CutOff(ctx, tx, cmd, cutOffOfLeaving(id, userID, row.Conversation.LastNumber))
 	})
 }
 
@@ -118,20 +120,27 @@ func checkRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Co
 	return forbidden(cmd, care.ConversationManage, c, "only the person who began the conversation, the one who added this person, or they themselves may remove them")
 }
 
+// cutOffOfLeaving returns the cut-off for a participant who leaves: nothing of the conversation that was
+// planned before is sent to them. lastNumber is that of the newest message.
+func cutOffOfLeaving(id, userID uuid.UUID, lastNumber int64) outbox.PersonalCutOff {
+	return outbox.PersonalCutOff{ConversationID: id, PersonID: userID, Version: lastNumber + 1, Cause: "chat.participant_left"}
+}
+
 // SweepDepartures appends one chat.participant_left for each participant who has left the patient's
 // care team, and returns their number. It is safe to run concurrently.
 func (s *Service) SweepDepartures(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
-	return s.sweep(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
+	return s.sweep(ctx, cmd, func(q *db.Queries, limit, skip int32) (b batch, err error) {
 		rows, err := q.ParticipantLeftTell(ctx, db.ParticipantLeftTellParams{RowLimit: limit, RowSkip: skip})
 		if err != nil {
-			return 0, nil, fmt.Errorf("take who left: %w", err)
+			return b, fmt.Errorf("take who left: %w", err)
 		}
-		events := make([]event.Event, len(rows))
-		for i, row := range rows {
+		b.taken = len(rows)
+		for _, row := range rows {
 			c := db.Conversation{ID: row.ConversationID, ClinicID: row.ClinicID, PatientID: row.PatientID}
-			events[i] = participantEvent(cmd, "left", c, row.UserID)
+			b.events = append(b.events, participantEvent(cmd, "left", c, row.UserID))
+			b.cutOffs = append(b.cutOffs, cutOffOfLeaving(row.ConversationID, row.UserID, row.LastNumber))
 		}
-		return len(rows), events, nil
+		return b, nil
 	})
 }

@@ -22,24 +22,27 @@ const CutoffRaise = `-- name: CutoffRaise :batchmany
 
 SELECT
     asked.cause_event_id::uuid AS cause_event_id,
-    c.notification_id::uuid AS notification_id,
+    coalesce(c.notification_id, '00000000-0000-0000-0000-000000000000')::uuid AS notification_id,
     c.event_id::uuid AS event_id,
-    c.recipient_id::uuid AS recipient_id,
+    coalesce(c.recipient_id, '00000000-0000-0000-0000-000000000000')::uuid AS recipient_id,
     coalesce(c.clinic_id, '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id,
     c.rule::text AS rule,
     c.rule_version::integer AS rule_version,
     coalesce(c.delivery_id, '00000000-0000-0000-0000-000000000000')::uuid AS delivery_id,
     coalesce(c.channel, '')::text AS channel,
-    c.reason::text AS reason
+    c.reason::text AS reason,
+    coalesce(c.step, -1)::integer AS step
 FROM (
     SELECT
         unnest($1::text[]) AS subject,
-        unnest($2::bigint[]) AS version,
-        unnest($3::uuid[]) AS cause_event_id,
-        unnest($4::text[]) AS cause_type
+        unnest($2::uuid[]) AS recipient_id,
+        unnest($3::bigint[]) AS version,
+        unnest($4::uuid[]) AS cause_event_id,
+        unnest($5::text[]) AS cause_type
 ) AS asked
-CROSS JOIN LATERAL raise_cutoff(asked.subject, asked.version, asked.cause_event_id, asked.cause_type) AS c (notification_id, event_id,
-    recipient_id, clinic_id, rule, rule_version, delivery_id, channel, reason)
+CROSS JOIN LATERAL raise_cutoff(asked.subject, asked.recipient_id, asked.version,
+    nullif(asked.cause_event_id, '00000000-0000-0000-0000-000000000000'), asked.cause_type) AS c (notification_id, event_id,
+    recipient_id, clinic_id, rule, rule_version, delivery_id, channel, reason, step)
 `
 
 type CutoffRaiseBatchResults struct {
@@ -50,6 +53,7 @@ type CutoffRaiseBatchResults struct {
 
 type CutoffRaiseParams struct {
 	Subjects      []string
+	RecipientIds  []uuid.UUID
 	Versions      []int64
 	CauseEventIds []uuid.UUID
 	CauseTypes    []string
@@ -66,16 +70,20 @@ type CutoffRaiseRow struct {
 	DeliveryID     uuid.UUID
 	Channel        string
 	Reason         string
+	Step           int32
 }
 
 // The cut-offs of subjects: what is planned about a lower version is not sent.
-// Raises cut-offs, and returns what waited for these subjects and is cancelled now: each delivery, and a notification without
-// any with a zero delivery_id. The subjects are in the order of their text, in which all lock them.
+// Raises cut-offs, each for everybody (a zero recipient_id) or for one person, and returns what ends: each delivery that waited and
+// is cancelled, a notification without any with a zero delivery_id, and each step of an escalation, with a zero notification_id;
+// step is -1 for the others. The subjects are in the order of their text, in which all lock them. cause_event_ids has the zero id
+// for a personal cut-off.
 func (q *Queries) CutoffRaise(ctx context.Context, arg []CutoffRaiseParams) *CutoffRaiseBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {
 		vals := []interface{}{
 			a.Subjects,
+			a.RecipientIds,
 			a.Versions,
 			a.CauseEventIds,
 			a.CauseTypes,
@@ -115,6 +123,7 @@ func (b *CutoffRaiseBatchResults) Query(f func(int, []CutoffRaiseRow, error)) {
 					&i.DeliveryID,
 					&i.Channel,
 					&i.Reason,
+					&i.Step,
 				); err != nil {
 					return err
 				}

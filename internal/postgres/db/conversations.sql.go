@@ -779,7 +779,8 @@ RETURNING
     p.conversation_id,
     p.user_id,
     c.clinic_id,
-    c.patient_id
+    c.patient_id,
+    c.last_number
 `
 
 type ParticipantLeftTellParams struct {
@@ -792,6 +793,7 @@ type ParticipantLeftTellRow struct {
 	UserID         uuid.UUID
 	ClinicID       uuid.UUID
 	PatientID      uuid.UUID
+	LastNumber     int64
 }
 
 // Returns participants who left with the care team and have no event yet, after skipping row_skip
@@ -810,6 +812,7 @@ func (q *Queries) ParticipantLeftTell(ctx context.Context, arg ParticipantLeftTe
 			&i.UserID,
 			&i.ClinicID,
 			&i.PatientID,
+			&i.LastNumber,
 		); err != nil {
 			return nil, err
 		}
@@ -821,7 +824,7 @@ func (q *Queries) ParticipantLeftTell(ctx context.Context, arg ParticipantLeftTe
 	return items, nil
 }
 
-const ParticipantRead = `-- name: ParticipantRead :exec
+const ParticipantRead = `-- name: ParticipantRead :execrows
 UPDATE conversation_participants AS p
 SET
     read_number = $1,
@@ -850,9 +853,12 @@ type ParticipantReadParams struct {
 
 // Moves the read mark forward, never back. The conversation is locked, so that a message being
 // written is not missed.
-func (q *Queries) ParticipantRead(ctx context.Context, arg ParticipantReadParams) error {
-	_, err := q.db.Exec(ctx, ParticipantRead, arg.Number, arg.ConversationID, arg.UserID)
-	return err
+func (q *Queries) ParticipantRead(ctx context.Context, arg ParticipantReadParams) (int64, error) {
+	result, err := q.db.Exec(ctx, ParticipantRead, arg.Number, arg.ConversationID, arg.UserID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const ParticipantRecount = `-- name: ParticipantRecount :exec
@@ -924,17 +930,29 @@ SELECT
     r.conversation_id,
     r.user_id,
     r.clinic_id,
-    coalesce((
-        SELECT m.id
-        FROM conversation_messages AS m
-        WHERE m.conversation_id = r.conversation_id
-            AND m.number > r.known_number
-            AND m.author_id <> r.user_id
-            AND m.withdrawn_at IS NULL
-        ORDER BY m.number
-        LIMIT 1
-    ), '00000000-0000-0000-0000-000000000000')::uuid AS message_id
+    coalesce(first.id, '00000000-0000-0000-0000-000000000000')::uuid AS message_id,
+    coalesce(newest.number, 0)::bigint AS number
 FROM reminded AS r
+LEFT JOIN LATERAL (
+    SELECT m.id
+    FROM conversation_messages AS m
+    WHERE m.conversation_id = r.conversation_id
+        AND m.number > r.known_number
+        AND m.author_id <> r.user_id
+        AND m.withdrawn_at IS NULL
+    ORDER BY m.number
+    LIMIT 1
+) AS first ON true
+LEFT JOIN LATERAL (
+    SELECT m.number
+    FROM conversation_messages AS m
+    WHERE m.conversation_id = r.conversation_id
+        AND m.number > r.known_number
+        AND m.author_id <> r.user_id
+        AND m.withdrawn_at IS NULL
+    ORDER BY m.number DESC
+    LIMIT 1
+) AS newest ON true
 `
 
 type ParticipantRemindParams struct {
@@ -948,10 +966,11 @@ type ParticipantRemindRow struct {
 	UserID         uuid.UUID
 	ClinicID       uuid.UUID
 	MessageID      uuid.UUID
+	Number         int64
 }
 
 // Takes the participants with messages unread since the cutoff or earlier, each once, after
-// skipping row_skip rows, and returns their first unread message. Deceased people are not reminded.
+// skipping row_skip rows, and returns their first unread message and the number of the newest. Deceased people are not reminded.
 // Concurrent callers get different rows.
 func (q *Queries) ParticipantRemind(ctx context.Context, arg ParticipantRemindParams) ([]ParticipantRemindRow, error) {
 	rows, err := q.db.Query(ctx, ParticipantRemind, arg.Cutoff, arg.RowSkip, arg.RowLimit)
@@ -967,6 +986,7 @@ func (q *Queries) ParticipantRemind(ctx context.Context, arg ParticipantRemindPa
 			&i.UserID,
 			&i.ClinicID,
 			&i.MessageID,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}

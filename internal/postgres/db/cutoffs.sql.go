@@ -11,33 +11,34 @@ import (
 	"github.com/google/uuid"
 )
 
-const CutoffCancelWaiting = `-- name: CutoffCancelWaiting :many
+const CutoffApply = `-- name: CutoffApply :many
 SELECT
     asked.cause_event_id::uuid AS cause_event_id,
-    c.notification_id::uuid AS notification_id,
+    coalesce(c.notification_id, '00000000-0000-0000-0000-000000000000')::uuid AS notification_id,
     c.event_id::uuid AS event_id,
-    c.recipient_id::uuid AS recipient_id,
+    coalesce(c.recipient_id, '00000000-0000-0000-0000-000000000000')::uuid AS recipient_id,
     coalesce(c.clinic_id, '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id,
     c.rule::text AS rule,
     c.rule_version::integer AS rule_version,
     coalesce(c.delivery_id, '00000000-0000-0000-0000-000000000000')::uuid AS delivery_id,
     coalesce(c.channel, '')::text AS channel,
-    c.reason::text AS reason
+    c.reason::text AS reason,
+    coalesce(c.step, -1)::integer AS step
 FROM (
     SELECT
         unnest($1::text[]) AS subject,
         unnest($2::uuid[]) AS cause_event_id
 ) AS asked
-CROSS JOIN LATERAL cutoff_cancel_waiting(asked.subject) AS c (notification_id, event_id, recipient_id, clinic_id, rule, rule_version,
-    delivery_id, channel, reason)
+CROSS JOIN LATERAL cutoff_apply(asked.subject, '00000000-0000-0000-0000-000000000000') AS c (notification_id, event_id, recipient_id, clinic_id,
+    rule, rule_version, delivery_id, channel, reason, step)
 `
 
-type CutoffCancelWaitingParams struct {
+type CutoffApplyParams struct {
 	Subjects      []string
 	CauseEventIds []uuid.UUID
 }
 
-type CutoffCancelWaitingRow struct {
+type CutoffApplyRow struct {
 	CauseEventID   uuid.UUID
 	NotificationID uuid.UUID
 	EventID        uuid.UUID
@@ -48,18 +49,19 @@ type CutoffCancelWaitingRow struct {
 	DeliveryID     uuid.UUID
 	Channel        string
 	Reason         string
+	Step           int32
 }
 
-// Cancels what was planned for these subjects while their cut-offs were raised. Returns what CutoffRaise does.
-func (q *Queries) CutoffCancelWaiting(ctx context.Context, arg CutoffCancelWaitingParams) ([]CutoffCancelWaitingRow, error) {
-	rows, err := q.db.Query(ctx, CutoffCancelWaiting, arg.Subjects, arg.CauseEventIds)
+// Ends what was planned for these subjects while their cut-offs for everybody were raised. Returns what CutoffRaise does.
+func (q *Queries) CutoffApply(ctx context.Context, arg CutoffApplyParams) ([]CutoffApplyRow, error) {
+	rows, err := q.db.Query(ctx, CutoffApply, arg.Subjects, arg.CauseEventIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []CutoffCancelWaitingRow
+	var items []CutoffApplyRow
 	for rows.Next() {
-		var i CutoffCancelWaitingRow
+		var i CutoffApplyRow
 		if err := rows.Scan(
 			&i.CauseEventID,
 			&i.NotificationID,
@@ -71,6 +73,7 @@ func (q *Queries) CutoffCancelWaiting(ctx context.Context, arg CutoffCancelWaiti
 			&i.DeliveryID,
 			&i.Channel,
 			&i.Reason,
+			&i.Step,
 		); err != nil {
 			return nil, err
 		}
@@ -85,21 +88,24 @@ func (q *Queries) CutoffCancelWaiting(ctx context.Context, arg CutoffCancelWaiti
 const CutoffOf = `-- name: CutoffOf :many
 SELECT
     subject,
+    recipient_id,
     version,
     cause_type,
-    cause_event_id
+    coalesce(cause_event_id, '00000000-0000-0000-0000-000000000000')::uuid AS cause_event_id
 FROM subject_cutoffs
 WHERE subject = ANY ($1::text[])
 `
 
 type CutoffOfRow struct {
 	Subject      string
+	RecipientID  uuid.UUID
 	Version      int64
 	CauseType    string
 	CauseEventID uuid.UUID
 }
 
-// Returns the cut-offs of those of the subjects that have one.
+// Returns the cut-offs of those of the subjects that have one. recipient_id is zero for one that holds for everybody, cause_event_id
+// for a personal one.
 func (q *Queries) CutoffOf(ctx context.Context, subjects []string) ([]CutoffOfRow, error) {
 	rows, err := q.db.Query(ctx, CutoffOf, subjects)
 	if err != nil {
@@ -111,6 +117,7 @@ func (q *Queries) CutoffOf(ctx context.Context, subjects []string) ([]CutoffOfRo
 		var i CutoffOfRow
 		if err := rows.Scan(
 			&i.Subject,
+			&i.RecipientID,
 			&i.Version,
 			&i.CauseType,
 			&i.CauseEventID,

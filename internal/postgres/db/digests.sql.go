@@ -50,6 +50,7 @@ WHERE g.notification_id = $1::uuid
         SELECT
         FROM subject_cutoffs AS cutoff
         WHERE cutoff.subject = n.subject
+            AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id)
             AND cutoff.version > n.subject_version
     )
 GROUP BY n.event_type
@@ -122,7 +123,8 @@ SELECT
 FROM digest_items AS i
 LEFT JOIN notifications AS n
     ON n.event_position = i.event_position AND n.recipient_id = i.recipient_id AND n.id = i.notification_id
-LEFT JOIN subject_cutoffs AS cutoff ON cutoff.subject = n.subject AND cutoff.version > n.subject_version
+LEFT JOIN subject_cutoffs AS cutoff
+    ON cutoff.subject = n.subject AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id) AND cutoff.version > n.subject_version
 WHERE i.digest_id = ANY ($1::uuid[])
 ORDER BY
     i.digest_id,

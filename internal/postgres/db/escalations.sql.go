@@ -268,6 +268,8 @@ SELECT
     r.step::integer AS step,
     coalesce(n.recipient_id = e.person_id, false)::boolean AS own,
     (count(*) FILTER (WHERE n.plan_key = ''))::bigint AS planned,
+    (count(*) FILTER (WHERE n.plan_key = '' AND cutoff.version IS NULL))::bigint AS still_true,
+    coalesce(max(cutoff.cause_type), '')::text AS cut_off_by,
     coalesce(bool_or(n.acknowledged_at IS NOT NULL), false)::boolean AS acknowledged,
     coalesce(bool_or(n.read_at IS NOT NULL OR (d.rule = r.rule AND d.state = 'read')), false)::boolean AS read,
     coalesce(bool_or(d.rule = r.rule AND d.state = 'delivered'), false)::boolean AS delivered,
@@ -286,6 +288,8 @@ FROM (
         unnest($4::text[]) AS counted
 ) AS r
 JOIN notifications AS n ON n.event_position = r.event_position
+LEFT JOIN subject_cutoffs AS cutoff
+    ON cutoff.subject = n.subject AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id) AND cutoff.version > n.subject_version
 LEFT JOIN events AS e ON e.position = r.event_position
 LEFT JOIN deliveries AS d
     ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id AND d.plan_key = n.plan_key AND d.notification_id = n.id
@@ -311,6 +315,8 @@ type EscalationProgressRow struct {
 	Step          int32
 	Own           bool
 	Planned       int64
+	StillTrue     int64
+	CutOffBy      string
 	Acknowledged  bool
 	Read          bool
 	Delivered     bool
@@ -321,7 +327,8 @@ type EscalationProgressRow struct {
 }
 
 // Returns what has become of the notifications of steps' rules, and of the steps before them: one row for those of the person that
-// the event is about (own), and one for those of others. planned counts the notifications of the rule itself. accepted_at, waiting,
+// the event is about (own), and one for those of others. planned counts the notifications of the rule itself, and still_true those of
+// them that no cut-off ended; cut_off_by is the cause of one that did, or empty. accepted_at, waiting,
 // gone and waits_until are about the messages with the plan_key counted, from whose acceptance the step's time counts: the first
 // acceptance, the messages that wait for a time or a review, those that do not, and until when the first waits (year 1: not, or
 // unknown).
@@ -345,6 +352,8 @@ func (q *Queries) EscalationProgress(ctx context.Context, arg EscalationProgress
 			&i.Step,
 			&i.Own,
 			&i.Planned,
+			&i.StillTrue,
+			&i.CutOffBy,
 			&i.Acknowledged,
 			&i.Read,
 			&i.Delivered,
@@ -385,9 +394,10 @@ SELECT
         ORDER BY p.position DESC
         LIMIT 1
     ), 0)::integer AS template_version,
-    (c.version IS NOT NULL)::boolean AS cut_off
+    coalesce(c.cause_type, '')::text AS cut_off_by
 FROM escalations AS x
-LEFT JOIN subject_cutoffs AS c ON c.subject = x.subject AND c.version > x.subject_version
+LEFT JOIN subject_cutoffs AS c
+    ON c.subject = x.subject AND c.recipient_id = '00000000-0000-0000-0000-000000000000' AND c.version > x.subject_version
 WHERE x.done_at IS NULL
     AND x.due_at <= due_now()
 ORDER BY x.due_at
@@ -410,12 +420,12 @@ type EscalationTakeDueRow struct {
 	Now             time.Time
 	DueNow          time.Time
 	TemplateVersion int32
-	CutOff          bool
+	CutOffBy        string
 }
 
 // Locks the steps that are due, longest due first, except those that another transaction has locked. accepted_at is year 1 where
-// nothing was accepted yet. The template version is that in force at the event. cut_off reports that the event is
-// no longer true.
+// nothing was accepted yet. The template version is that in force at the event. cut_off_by is the event that made it untrue, or
+// empty.
 func (q *Queries) EscalationTakeDue(ctx context.Context, maxRows int32) ([]EscalationTakeDueRow, error) {
 	rows, err := q.db.Query(ctx, EscalationTakeDue, maxRows)
 	if err != nil {
@@ -440,7 +450,7 @@ func (q *Queries) EscalationTakeDue(ctx context.Context, maxRows int32) ([]Escal
 			&i.Now,
 			&i.DueNow,
 			&i.TemplateVersion,
-			&i.CutOff,
+			&i.CutOffBy,
 		); err != nil {
 			return nil, err
 		}

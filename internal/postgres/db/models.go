@@ -1093,8 +1093,9 @@ type SubjectCutoff struct {
 	Subject      string
 	Version      int64
 	CauseType    string
-	CauseEventID uuid.UUID
+	CauseEventID *uuid.UUID
 	RaisedAt     time.Time
+	RecipientID  uuid.UUID
 }
 
 type Suppression struct {
