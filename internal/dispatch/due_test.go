@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -278,4 +279,48 @@ func TestDue_AReviewAtNightDoesNotRing(t *testing.T) {
 	require.Equal(t, 1, b.due())
 	require.Equal(t, []string{"pat push queued normal: rule report, after quiet hours"}, b.told(e))
 	require.Equal(t, []string{"notification.scheduled pat: push planned", "notification.planned pat: push planned", "notification.planned pat: push queued"}, b.announced(e))
+}
+
+// fallBack replaces the failed push message of an event by one on a fallback channel, as the worker does
+// for a person who may have quiet hours.
+func (b *bundle) fallBack(e event.Event, channel string) {
+	b.tb.Helper()
+	b.exec(`UPDATE deliveries SET state = 'failed', fallback = '{}' WHERE event_id = $1 AND channel = 'push'`, e.ID)
+	b.exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority)
+		SELECT gen_random_uuid(), event_position, notification_id, event_id, recipient_id, $2, 'planned', 'fallback for push, rule ' || rule, rule, template, priority
+		FROM deliveries WHERE event_id = $1 AND channel = 'push'`, e.ID, channel)
+	b.exec(`UPDATE notifications SET due_at = due_now() WHERE event_id = $1`, e.ID)
+}
+
+func TestDue_HoldsAFallbackInQuietHours(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
+	_, err := b.publish("rules:\n" + aRule("one", "ehr.*.created", "    channels: [push]\n    fallback: [email, sms]\n"))
+	require.NoError(t, err)
+	e := b.collect(1, patient, doctor)[0]
+	b.quiet(patient, 3*time.Hour)
+	b.fallBack(e, "email")
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat email planned normal: quiet_hours", "pat push failed normal: rule one"}, b.sorted(e))
+	require.Zero(t, b.due())
+	b.advance(4 * time.Hour)
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat email queued normal: rule one, after quiet hours", "pat push failed normal: rule one"}, b.sorted(e))
+	require.Len(t, b.jobs(e), 2)
+
+	b.quiet(patient, -time.Minute)
+	e = b.collect(1, patient, doctor)[0]
+	b.fallBack(e, "email")
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat email queued normal: fallback for push, rule one", "pat push failed normal: rule one"}, b.sorted(e), "at once by day")
+	require.Equal(t, []string{"sms"}, b.texts(`SELECT array_to_string(fallback, ' ') FROM deliveries WHERE event_id = $1 AND channel = 'email'`, e.ID))
+}
+
+// sorted is told in the order of the texts.
+func (b *bundle) sorted(e event.Event) []string {
+	b.tb.Helper()
+	all := b.told(e)
+	slices.Sort(all)
+	return all
 }

@@ -68,6 +68,28 @@ func TestWorker_FallsBackToNoChannelThatThePersonSwitchedOffUnlessItIsCritical(t
 	require.Len(t, mail.Wait(t, 1), 1, "what is critical goes out all the same")
 }
 
+func TestWorker_LeavesAFallbackToTheSchedulerForAPersonWithQuietHoursUnlessItIsCritical(t *testing.T) {
+	t.Parallel()
+	b, mail, phone := withRecorders(t)
+	phone.Answer(func(notify.Message) (notify.Receipt, error) {
+		return notify.Receipt{}, notify.Permanent("INVALID_ARGUMENT")
+	})
+	b.exec(`INSERT INTO person_times (user_id, quiet_hours) SELECT id, '[{"from": "22:00", "to": "07:00"}]' FROM users`)
+	normal := b.plan(plan{fallback: []string{notify.Email, notify.SMS}})
+	b.start()
+	b.enqueue(normal)
+	b.await(normal, "failed")
+	b.idle()
+	require.Empty(t, mail.Messages())
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM deliveries AS d JOIN notifications AS n ON n.id = d.notification_id
+		WHERE d.channel = 'email' AND d.state = 'planned' AND d.reason = 'fallback for push, rule record-created' AND d.fallback = '{sms}' AND n.due_at <= due_now()`), "the scheduler decides")
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox WHERE type = 'notification.planned' AND data->'channels'->0->>'state' = 'planned'`))
+	critical := b.plan(plan{priority: "critical", fallback: []string{notify.Email}})
+	b.enqueue(critical)
+	b.await(critical, "failed")
+	require.Len(t, mail.Wait(t, 1), 1, "what is critical does not wait")
+}
+
 func TestWorker_FailsOverFromAChannelThatIsNotConfigured(t *testing.T) {
 	t.Parallel()
 	mail := &notifytest.Recorder{}

@@ -228,6 +228,10 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+		// The fallback may make the notification due.
+		if err := db.New(tx).NotificationLockOf(ctx, s.id); err != nil {
+			return fmt.Errorf("lock notification: %w", err)
+		}
 		ids, err := settleAll(ctx, tx, []settlement{s})
 		if settled = len(ids) == 1; err != nil || !settled {
 			return err
@@ -246,7 +250,8 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 }
 
 // fallBack plans the first of the channels on which the person can be reached and does not have the
-// event yet.
+// event yet. If the person may have quiet hours or a daily digest, the scheduler decides when it is
+// sent.
 func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], s settlement, channels []string) error {
 	for i, channel := range channels {
 		kind, ok := w.cfg.Known.Lookup(channel)
@@ -267,9 +272,9 @@ func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[p
 			return fmt.Errorf("plan fallback: %w", err)
 		}
 		err = outbox.Append(ctx, tx, s.decision("notification.planned", event.ChannelDecision{
-			Channel: channel, DeliveryID: row.ID, State: "queued", Reason: reason,
+			Channel: channel, DeliveryID: row.ID, State: row.State, Reason: reason,
 		}))
-		if err != nil {
+		if err != nil || row.State != "queued" {
 			return err
 		}
 		if _, err := client.InsertTx(ctx, tx, DeliveryArgs{DeliveryID: row.ID}, JobOpts(channel, row.Priority)); err != nil {

@@ -258,51 +258,77 @@ FROM settled;
 -- Plans the replacement of a failed delivery on another channel of the person. Returns no row if
 -- there is no address, or none that the rule allows, if the channel is off for the person (which
 -- is ignored for critical messages), if they already have the event on that channel, or if the message
--- is no longer true. It is a
--- possible duplicate if the original may have arrived.
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
-    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent, plan_key)
+-- is no longer true. It is a possible duplicate if the original may have arrived.
+-- It is queued, or planned if the person may have quiet hours or a daily digest: the scheduler decides
+-- about it at once, as about any other that waits.
+WITH replacement AS (
+    INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
+        priority, fallback, unverified, possible_duplicate, correlation_id, traceparent, plan_key)
+    SELECT
+        @id,
+        d.event_position,
+        d.notification_id,
+        d.event_id,
+        d.recipient_id,
+        @channel::text,
+        CASE WHEN d.priority <> 'critical' AND messages_may_wait(d.recipient_id, n.clinic_id) THEN 'planned' ELSE 'queued' END,
+        @reason::text,
+        d.rule,
+        d.template,
+        d.template_version,
+        d.priority,
+        @fallback::text[],
+        d.unverified,
+        d.possible_duplicate OR d.state = 'unknown',
+        d.correlation_id,
+        d.traceparent,
+        d.plan_key
+    FROM deliveries AS d
+    JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+    JOIN users AS u ON u.id = d.recipient_id
+    WHERE d.id = @instead_of
+        AND u.status = 'active'
+        AND NOT EXISTS (
+            SELECT
+            FROM subject_cutoffs AS cutoff
+            WHERE cutoff.subject = n.subject
+                AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id)
+                AND cutoff.version > n.subject_version
+        )
+        AND (d.priority = 'critical' OR preference_setting(d.recipient_id, n.clinic_id, n.category, @channel::text) <> 'off')
+        AND CASE user_address_state(u, @address_kind::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+            WHEN 'verified' THEN true
+            WHEN 'unverified' THEN d.unverified
+            ELSE false
+        END
+    ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
+    RETURNING
+        deliveries.id,
+        deliveries.event_position,
+        deliveries.notification_id,
+        deliveries.priority,
+        deliveries.state
+), due AS (
+    UPDATE notifications AS n
+    SET due_at = least(n.due_at, due_now())
+    FROM replacement AS r
+    WHERE r.state = 'planned'
+        AND n.id = r.notification_id
+        AND n.event_position = r.event_position
+)
 SELECT
-    @id,
-    d.event_position,
-    d.notification_id,
-    d.event_id,
-    d.recipient_id,
-    @channel::text,
-    'queued',
-    @reason::text,
-    d.rule,
-    d.template,
-    d.template_version,
-    d.priority,
-    @fallback::text[],
-    d.unverified,
-    d.possible_duplicate OR d.state = 'unknown',
-    d.correlation_id,
-    d.traceparent,
-    d.plan_key
+    r.id,
+    r.priority,
+    r.state
+FROM replacement AS r;
+
+-- name: NotificationLockOf :exec
+-- Locks the notification of a delivery. Who changes both locks the notification first.
+SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-JOIN users AS u ON u.id = d.recipient_id
-WHERE d.id = @instead_of
-    AND u.status = 'active'
-    AND NOT EXISTS (
-        SELECT
-        FROM subject_cutoffs AS cutoff
-        WHERE cutoff.subject = n.subject
-            AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id)
-            AND cutoff.version > n.subject_version
-    )
-    AND (d.priority = 'critical' OR preference_setting(d.recipient_id, n.clinic_id, n.category, @channel::text) <> 'off')
-    AND CASE user_address_state(u, @address_kind::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
-        WHEN 'verified' THEN true
-        WHEN 'unverified' THEN d.unverified
-        ELSE false
-    END
-ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
-RETURNING
-    deliveries.id,
-    deliveries.priority;
+WHERE d.id = @id
+FOR NO KEY UPDATE OF n;
 
 -- name: SweepInOrder :exec
 -- For this transaction: rows are read from their index in order, so that a limit ends the scan

@@ -137,11 +137,7 @@ WITH ended AS (
                 AND d.notification_id = n.id
                 AND d.state = 'planned'
         )
-        AND (
-            EXISTS (SELECT FROM person_times AS t WHERE t.user_id = n.recipient_id AND t.quiet_hours IS NOT NULL)
-            OR EXISTS (SELECT FROM preferences AS p WHERE p.user_id = n.recipient_id AND p.setting = 'digest')
-            OR EXISTS (SELECT FROM notification_defaults AS f WHERE f.clinic_id IS NULL OR f.clinic_id = n.clinic_id)
-        )
+        AND messages_may_wait(n.recipient_id, n.clinic_id)
     RETURNING
         n.id,
         n.event_position,

@@ -380,49 +380,66 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 }
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
-    priority, fallback, unverified, possible_duplicate, correlation_id, traceparent, plan_key)
+WITH replacement AS (
+    INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, template_version,
+        priority, fallback, unverified, possible_duplicate, correlation_id, traceparent, plan_key)
+    SELECT
+        $1,
+        d.event_position,
+        d.notification_id,
+        d.event_id,
+        d.recipient_id,
+        $2::text,
+        CASE WHEN d.priority <> 'critical' AND messages_may_wait(d.recipient_id, n.clinic_id) THEN 'planned' ELSE 'queued' END,
+        $3::text,
+        d.rule,
+        d.template,
+        d.template_version,
+        d.priority,
+        $4::text[],
+        d.unverified,
+        d.possible_duplicate OR d.state = 'unknown',
+        d.correlation_id,
+        d.traceparent,
+        d.plan_key
+    FROM deliveries AS d
+    JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+    JOIN users AS u ON u.id = d.recipient_id
+    WHERE d.id = $5
+        AND u.status = 'active'
+        AND NOT EXISTS (
+            SELECT
+            FROM subject_cutoffs AS cutoff
+            WHERE cutoff.subject = n.subject
+                AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id)
+                AND cutoff.version > n.subject_version
+        )
+        AND (d.priority = 'critical' OR preference_setting(d.recipient_id, n.clinic_id, n.category, $2::text) <> 'off')
+        AND CASE user_address_state(u, $6::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+            WHEN 'verified' THEN true
+            WHEN 'unverified' THEN d.unverified
+            ELSE false
+        END
+    ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
+    RETURNING
+        deliveries.id,
+        deliveries.event_position,
+        deliveries.notification_id,
+        deliveries.priority,
+        deliveries.state
+), due AS (
+    UPDATE notifications AS n
+    SET due_at = least(n.due_at, due_now())
+    FROM replacement AS r
+    WHERE r.state = 'planned'
+        AND n.id = r.notification_id
+        AND n.event_position = r.event_position
+)
 SELECT
-    $1,
-    d.event_position,
-    d.notification_id,
-    d.event_id,
-    d.recipient_id,
-    $2::text,
-    'queued',
-    $3::text,
-    d.rule,
-    d.template,
-    d.template_version,
-    d.priority,
-    $4::text[],
-    d.unverified,
-    d.possible_duplicate OR d.state = 'unknown',
-    d.correlation_id,
-    d.traceparent,
-    d.plan_key
-FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-JOIN users AS u ON u.id = d.recipient_id
-WHERE d.id = $5
-    AND u.status = 'active'
-    AND NOT EXISTS (
-        SELECT
-        FROM subject_cutoffs AS cutoff
-        WHERE cutoff.subject = n.subject
-            AND cutoff.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id)
-            AND cutoff.version > n.subject_version
-    )
-    AND (d.priority = 'critical' OR preference_setting(d.recipient_id, n.clinic_id, n.category, $2::text) <> 'off')
-    AND CASE user_address_state(u, $6::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
-        WHEN 'verified' THEN true
-        WHEN 'unverified' THEN d.unverified
-        ELSE false
-    END
-ON CONFLICT (event_position, recipient_id, plan_key, channel) DO NOTHING
-RETURNING
-    deliveries.id,
-    deliveries.priority
+    r.id,
+    r.priority,
+    r.state
+FROM replacement AS r
 `
 
 type DeliveryFallbackParams struct {
@@ -437,13 +454,15 @@ type DeliveryFallbackParams struct {
 type DeliveryFallbackRow struct {
 	ID       uuid.UUID
 	Priority string
+	State    string
 }
 
 // Plans the replacement of a failed delivery on another channel of the person. Returns no row if
 // there is no address, or none that the rule allows, if the channel is off for the person (which
 // is ignored for critical messages), if they already have the event on that channel, or if the message
-// is no longer true. It is a
-// possible duplicate if the original may have arrived.
+// is no longer true. It is a possible duplicate if the original may have arrived.
+// It is queued, or planned if the person may have quiet hours or a daily digest: the scheduler decides
+// about it at once, as about any other that waits.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
 		arg.ID,
@@ -454,7 +473,7 @@ func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackPara
 		arg.AddressKind,
 	)
 	var i DeliveryFallbackRow
-	err := row.Scan(&i.ID, &i.Priority)
+	err := row.Scan(&i.ID, &i.Priority, &i.State)
 	return i, err
 }
 
@@ -1322,6 +1341,20 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 		return nil, err
 	}
 	return items, nil
+}
+
+const NotificationLockOf = `-- name: NotificationLockOf :exec
+SELECT
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+WHERE d.id = $1
+FOR NO KEY UPDATE OF n
+`
+
+// Locks the notification of a delivery. Who changes both locks the notification first.
+func (q *Queries) NotificationLockOf(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, NotificationLockOf, id)
+	return err
 }
 
 const PeriodicJobForget = `-- name: PeriodicJobForget :execrows
