@@ -182,6 +182,9 @@ func (m *metrics) watchScheduler(stats func() []scheduler.Stats) {
 			prometheus.NewCounterFunc(prometheus.CounterOpts{
 				Name: "carewire_scheduler_postponed_total", Help: "Due rows that this instance could not handle and postponed.", ConstLabels: labels,
 			}, func() float64 { return float64(stats()[i].Postponed) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "carewire_scheduler_panics_total", Help: "Panics of the source on this instance.", ConstLabels: labels,
+			}, func() float64 { return float64(stats()[i].Panics) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "carewire_scheduler_overdue_seconds", Help: "For how long the first waiting row has been due; 0 if none is.", ConstLabels: labels,
 			}, func() float64 { return stats()[i].Overdue.Seconds() }),

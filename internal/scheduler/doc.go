@@ -11,5 +11,6 @@
 // (due_now), so that the clocks of the instances do not matter.
 //
 // A batch that fails because of one of its rows is halved until only that row is left, which is
-// postponed for retryDelay and logged; the others are handled meanwhile. Other errors are retried.
+// postponed for retryDelay and logged; the others are handled meanwhile. Other errors are retried. A
+// panic of a source is an error, which is logged with its stack.
 package scheduler

@@ -69,7 +69,7 @@ type Scheduler struct {
 }
 
 type sourceStats struct {
-	handled, postponed atomic.Int64
+	handled, postponed, panics atomic.Int64
 	// overdue is for how long the first row has been due, in nanoseconds.
 	overdue atomic.Int64
 }
@@ -77,8 +77,8 @@ type sourceStats struct {
 // Stats is the state of a source on this instance.
 type Stats struct {
 	Source string
-	// Handled and Postponed count rows since the start.
-	Handled, Postponed int64
+	// Handled and Postponed count rows since the start, and Panics the panics of the source.
+	Handled, Postponed, Panics int64
 	// Overdue is for how long the first row has been due at the last look; 0 if none is.
 	Overdue time.Duration
 }
@@ -89,7 +89,12 @@ func New(cfg Config) *Scheduler {
 	if cfg.Committed == nil {
 		cfg.Committed = func() {}
 	}
-	return &Scheduler{cfg: cfg, stats: make([]sourceStats, len(cfg.Sources))}
+	s := &Scheduler{cfg: cfg, stats: make([]sourceStats, len(cfg.Sources))}
+	s.cfg.Sources = make([]Source, len(cfg.Sources))
+	for i, source := range cfg.Sources {
+		s.cfg.Sources[i] = guarded{source, cfg.Logger, &s.stats[i]}
+	}
+	return s
 }
 
 // Stats returns the state of each source.
@@ -97,7 +102,7 @@ func (s *Scheduler) Stats() []Stats {
 	all := make([]Stats, len(s.cfg.Sources))
 	for i, source := range s.cfg.Sources {
 		st := &s.stats[i]
-		all[i] = Stats{Source: source.Name(), Handled: st.handled.Load(), Postponed: st.postponed.Load(), Overdue: time.Duration(st.overdue.Load())}
+		all[i] = Stats{Source: source.Name(), Handled: st.handled.Load(), Postponed: st.postponed.Load(), Panics: st.panics.Load(), Overdue: time.Duration(st.overdue.Load())}
 	}
 	return all
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/logtest"
 	"carewire/internal/postgres/db"
 	"carewire/internal/postgres/postgrestest"
 	"carewire/internal/scheduler"
@@ -26,6 +27,9 @@ type rows struct {
 	due     []time.Time
 	broken  time.Time // The due time of a row that cannot be handled; zero for none.
 	fails   []error   // Errors of the next calls of Work.
+	// panicking reports that the broken row makes Work panic.
+	panicking bool
+	panics  []string // Values of panics of the next calls of Next.
 	batches []int
 	delayed int
 	changed chan struct{}
@@ -36,6 +40,11 @@ func (r *rows) Name() string { return "rows" }
 func (r *rows) Next(context.Context, db.DBTX) (time.Duration, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.panics) > 0 {
+		value := r.panics[0]
+		r.panics = r.panics[1:]
+		panic(value)
+	}
 	if len(r.due) == 0 {
 		return 0, false, nil
 	}
@@ -54,6 +63,9 @@ func (r *rows) Work(_ context.Context, _ pgx.Tx, limit int) (int, error) {
 	n := 0
 	for n < limit && n < len(r.due) && !r.due[n].After(time.Now()) {
 		if r.due[n].Equal(r.broken) {
+			if r.panicking {
+				panic(secret)
+			}
 			return 0, errors.New("this row is broken")
 		}
 		n++
@@ -95,12 +107,20 @@ func (r *rows) handled() (n int) {
 	return n
 }
 
+// secret is the value of a panic, which must not be logged.
+const secret = "Mrs Smith"
+
 func run(t *testing.T, source *rows, batch int) (wake chan struct{}, stats func() scheduler.Stats) {
+	t.Helper()
+	return runLogging(t, source, batch, slog.New(slog.DiscardHandler))
+}
+
+func runLogging(t *testing.T, source *rows, batch int, logger *slog.Logger) (wake chan struct{}, stats func() scheduler.Stats) {
 	t.Helper()
 	source.changed = make(chan struct{}, 1)
 	wake = make(chan struct{}, 1)
 	loop := scheduler.New(scheduler.Config{
-		Pool: postgrestest.New(t).Worker, Sources: []scheduler.Source{source}, Wake: wake, Batch: batch, Logger: slog.New(slog.DiscardHandler),
+		Pool: postgrestest.New(t).Worker, Sources: []scheduler.Source{source}, Wake: wake, Batch: batch, Logger: logger,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -171,4 +191,22 @@ func TestScheduler_TriesAgainAfterALostConnection(t *testing.T) {
 	run(t, source, 8)
 	source.until(t, func() bool { return source.handled() == 1 })
 	require.Zero(t, source.delayed)
+}
+
+func TestScheduler_SurvivesAPanicAndHandlesTheOtherRows(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	source := &rows{broken: now.Add(-5 * time.Second), panicking: true, panics: []string{secret}}
+	for i := range 10 {
+		source.add(now.Add(-time.Duration(i) * time.Second))
+	}
+	log := &logtest.Buffer{}
+	_, stats := runLogging(t, source, 8, slog.New(slog.NewJSONHandler(log, nil)))
+	source.until(t, func() bool { return source.handled() == 9 })
+	require.Equal(t, 1, source.delayed)
+	require.EqualValues(t, 1, stats().Postponed, "the row is postponed, as after an error")
+	require.Greater(t, stats().Panics, int64(1))
+	require.Contains(t, log.String(), `"source":"rows"`)
+	require.Contains(t, log.String(), "the scheduler will try again", "after a panic that is not a row's")
+	require.NotContains(t, log.String(), secret)
 }
