@@ -1,6 +1,9 @@
 // Package app builds the service from its settings, by hand and in one place: it starts the parts
 // in the order of their dependencies and stops them in stages, so that each part still has its
 // dependencies while it finishes (lifecycle.go).
+//
+// It is one package because it is only wiring: each file builds some parts from the same settings,
+// pools and lifecycle, and no part imports it.
 package app
 
 import (

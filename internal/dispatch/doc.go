@@ -13,6 +13,10 @@
 // the event that would exceed it. An event that alone exceeds it is written in several
 // transactions: each reads which rows exist, and writes the next ones.
 //
+// The planner, the sources of the scheduler (Due, Digests, Escalations), the dry run and the backtest
+// are one package because all decide into the same unexported plan and load people, rule sets and
+// events in the same way; those that write use one code for the rows, jobs and events.
+//
 // # Rule sets and channels
 //
 // A rule set is in force from the event after its rules.published on. Before the first, nothing is

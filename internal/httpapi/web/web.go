@@ -4,6 +4,9 @@
 //
 // Pages of subjects read through the collections of the REST API (httpapi.Collection): the access
 // checks and the audit events are those of the API.
+//
+// The pages are one package because they share the sign-in, the reader with their time zone, and the
+// words of kinds and states; none is used without the others.
 package web
 
 import (

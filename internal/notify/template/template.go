@@ -5,6 +5,9 @@
 // message is bounded. Parse finds every mistake of a set with its line.
 //
 // The built-in set is in builtin. It names the kind of thing there is to read, and asks to sign in.
+//
+// Parsing, checks and rendering are one package because the checks render every text: all use the
+// unexported parsed texts.
 package template
 
 import (
