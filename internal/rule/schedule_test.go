@@ -138,3 +138,29 @@ func TestParse_RefusesSchedulesThatMakeNoSense(t *testing.T) {
 		require.ErrorContains(t, refused(t, one(rest)), want, rest)
 	}
 }
+
+func TestParse_ReportsEveryMistakeOfADigestAndAThrottle(t *testing.T) {
+	t.Parallel()
+	one := func(rest string) string {
+		return "rules:\n  - name: one\n    on: appointment.booked\n    recipients: [{user: data.userId}]\n    channels: [email]\n" + rest
+	}
+	for rest, want := range map[string][]string{
+		"    digest:\n      window: 10\n      key: [colour, recipient, recipient]\n      max: many\n      every: 1h\n": {
+			`7: rule one: digest.window: "10" is not a duration`, `8: rule one: digest.key: unknown part "colour"`, "8: rule one: digest.key: duplicate recipient",
+			"9: rule one: digest.max: ", "10: rule one: digest.every: unknown field",
+		},
+		"    digest:\n      window: 10m\n      key: [recipient]\n      channels: [push, fax]\n    priority: critical\n": {
+			"digest.channels: the rule does not use the channel push", `unknown channel "fax"`, "a rule of the priority critical cannot wait for a digest",
+		},
+		"    throttle:\n      max: 0\n      per: 1s\n      key: person\n      burst: 3\n": {
+			"7: rule one: throttle.max: want a whole number from 1 to 1000", "8: rule one: throttle.per: want between 1m and 168h",
+			`9: rule one: throttle.key: unknown key "person"`, "10: rule one: throttle.burst: unknown field",
+		},
+		"    throttle: {key: category}\n    priority: critical\n": {"throttle.max: is missing", "throttle.per: is missing", "cannot be throttled"},
+	} {
+		err := refused(t, one(rest))
+		for _, text := range want {
+			require.ErrorContains(t, err, text, rest)
+		}
+	}
+}
