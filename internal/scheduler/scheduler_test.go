@@ -23,16 +23,16 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 
 // rows is a Source in memory: a list of due times.
 type rows struct {
-	mu      sync.Mutex
-	due     []time.Time
-	broken  time.Time // The due time of a row that cannot be handled; zero for none.
-	fails   []error   // Errors of the next calls of Work.
+	mu     sync.Mutex
+	due    []time.Time
+	broken time.Time // The due time of a row that cannot be handled; zero for none.
+	fails  []error   // Errors of the next calls of Work.
 	// panicking reports that the broken row makes Work panic.
 	panicking bool
-	panics  []string // Values of panics of the next calls of Next.
-	batches []int
-	delayed int
-	changed chan struct{}
+	panics    []string // Values of panics of the next calls of Next.
+	batches   []int
+	delayed   int
+	changed   chan struct{}
 }
 
 func (r *rows) Name() string { return "rows" }
