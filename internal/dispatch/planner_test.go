@@ -30,7 +30,7 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 	}
 	bill := func(typ string) event.Event {
 		data := event.Billing{InvoiceID: newID(), UserID: patient, ClinicID: b.clinic, Status: "open"}
-		if typ == "billing.invoice_issued" {
+		if typ != "billing.refund_made" {
 			return b.at(event.New(cmd, typ, care.Ref{Kind: "invoice", ID: data.InvoiceID}, data.Due("2046-12-31")).About(cmd, patient, &b.clinic))
 		}
 		return b.at(event.New(cmd, typ, care.Ref{Kind: "invoice", ID: data.InvoiceID}, data).About(cmd, patient, &b.clinic))
@@ -71,8 +71,9 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 		{appointment("appointment.no_show"), append(both("pat", "normal", "appointment"), both("doc", "normal", "appointment")...), nobody},
 		{
 			bill("billing.invoice_issued"),
-			append(both("pat", "normal", "billing"), later("invoice-reminder", "3d-before-dueOn", "1d-after-dueOn", "7d-after-dueOn")...), nobody,
+			append(both("pat", "normal", "billing"), later("invoice-reminder", "3d-before-dueOn")...), nobody,
 		},
+		{bill("billing.invoice_overdue"), later("invoice-overdue", "1d-after-dueOn", "7d-after-dueOn"), nobody},
 		{bill("billing.refund_made"), both("pat", "normal", "billing"), nobody},
 	} {
 		b.handle(c.event)

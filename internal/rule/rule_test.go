@@ -83,7 +83,7 @@ func TestDefault_IsAValidSetThatSeesWhatItShould(t *testing.T) {
 	require.Equal(t, []string{"record-created"}, names(set.Match(old)), "an event from before releases were told of means one")
 	for typ, want := range map[string][]string{
 		"user.created": {"welcome"}, "user.updated": {"account-changed"}, "appointment.booked": {"appointment", "appointment-reminder"},
-		"billing.invoice_issued": {"billing", "invoice-reminder"}, "billing.refund_made": {"billing"}, "chat.message_unread": {"message-unread"},
+		"billing.invoice_issued": {"billing", "invoice-reminder"}, "billing.refund_made": {"billing"}, "billing.invoice_overdue": {"invoice-overdue"}, "chat.message_unread": {"message-unread"},
 	} {
 		require.Equal(t, want, names(set.Match(event.Event{Type: typ, Data: json.RawMessage(`{}`)})), typ)
 	}
