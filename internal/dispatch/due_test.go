@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -323,4 +324,84 @@ func (b *bundle) sorted(e event.Event) []string {
 	all := b.told(e)
 	slices.Sort(all)
 	return all
+}
+
+func TestDue_LeavesARuleSetThatThisBinaryDoesNotUnderstandToAnother(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient := b.user("pat", care.Patient)
+	version, err := b.publish(reminders)
+	require.NoError(t, err)
+	e := b.appointment("appointment.booked", newID(), patient, 1, time.Now().Add(2*time.Hour))
+	b.commit(e)
+	b.follow()
+	b.planner = b.newPlanner() // It has compiled no set yet.
+	b.exec(`UPDATE rule_sets SET source = 'rules: [{name: x, telepathy: true}]' WHERE version = $1`, version)
+	b.advance(time.Hour + time.Second)
+	require.Equal(t, 1, b.due())
+	require.Zero(t, b.due(), "it is tried again in a minute")
+	require.Equal(t, []string{
+		"reminder pat email planned: rule reminder/1h-before-startsAt", "reminder pat push planned: rule reminder/1h-before-startsAt",
+	}, slices.DeleteFunc(said(b.explain(e), map[uuid.UUID]string{patient: "pat"}), func(line string) bool { return !strings.Contains(line, "planned") }))
+
+	b.exec(`UPDATE rule_sets SET source = $2 WHERE version = $1`, version, reminders)
+	b.planner = b.newPlanner()
+	b.advance(61 * time.Second)
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat push queued normal: rule reminder/1h-before-startsAt", "pat email queued normal: rule reminder/1h-before-startsAt"}, b.told(e))
+}
+
+func TestDue_TakesNothingThatAnotherInstanceHasLocked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.publish(reminders)
+	require.NoError(t, err)
+	e := b.appointment("appointment.booked", newID(), b.user("pat", care.Patient), 1, time.Now().Add(2*time.Hour))
+	b.commit(e)
+	b.follow()
+	b.advance(time.Hour + time.Second)
+	other, err := b.Worker.Begin(t.Context())
+	require.NoError(t, err)
+	n, err := b.planner.Due().Work(t.Context(), other, 500)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.NoError(t, postgres.InTx(t.Context(), b.Worker, func(tx pgx.Tx) error {
+		// Waiting for the other instance would be an error.
+		_, err := tx.Exec(t.Context(), `SET LOCAL lock_timeout = '1ms'`)
+		require.NoError(t, err)
+		n, err = b.planner.Due().Work(t.Context(), tx, 500)
+		return err
+	}))
+	require.Zero(t, n)
+	require.NoError(t, other.Rollback(t.Context()))
+	require.Equal(t, 1, b.due(), "which gave it up")
+}
+
+func TestDue_DecidesByTheDefaultsOfItsTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
+	_, err := b.publish("rules:\n" + aRule("one", "ehr.*.created", "    channels: [push]\n"))
+	require.NoError(t, err)
+	defaults := func(lasts time.Duration) {
+		now := one[time.Time](b, `SELECT due_now()`).UTC()
+		hours := fmt.Sprintf(`[{"from": "%s", "to": "%s"}]`, now.Add(-time.Hour).Format("15:04"), now.Add(lasts).Format("15:04"))
+		b.exec(`INSERT INTO notification_defaults (clinic_id, version, settings, essential, quiet_hours, updated_at, updated_by) VALUES ($1, 1, '{}', '{}', $2::jsonb, now(), 'test')
+			ON CONFLICT ON CONSTRAINT notification_defaults_key DO UPDATE SET quiet_hours = excluded.quiet_hours`, b.clinic, hours)
+	}
+	defaults(2 * time.Hour)
+	e := b.collect(1, patient, doctor)[0]
+	require.Equal(t, []string{"pat push planned normal: quiet_hours"}, b.told(e))
+
+	defaults(4 * time.Hour)
+	b.advance(2*time.Hour + time.Minute)
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat push planned normal: quiet_hours"}, b.told(e), "a later end is kept")
+
+	defaults(time.Minute)
+	b.advance(time.Hour)
+	require.Zero(t, b.due(), "an earlier end does not move what waits")
+	b.advance(time.Hour)
+	require.Equal(t, 1, b.due())
+	require.Equal(t, []string{"pat push queued normal: rule one, after quiet hours"}, b.told(e))
 }
