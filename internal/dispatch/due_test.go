@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -362,6 +363,7 @@ func TestDue_TakesNothingThatAnotherInstanceHasLocked(t *testing.T) {
 	b.advance(time.Hour + time.Second)
 	other, err := b.Worker.Begin(t.Context())
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = other.Rollback(context.Background()) })
 	n, err := b.planner.Due().Work(t.Context(), other, 500)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)

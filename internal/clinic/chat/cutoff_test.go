@@ -25,13 +25,11 @@ func (b *testBundle) cutOffs(t *testing.T, who care.Actor) []string {
 
 // waits inserts a notification of the person about a version of the conversation that waits for their
 // quiet hours to end.
-func (b *testBundle) waits(t *testing.T, id uuid.UUID, who care.Actor, version int64) (notification uuid.UUID) {
+func (b *testBundle) waits(t *testing.T, id uuid.UUID, who care.Actor, version int64) {
 	t.Helper()
-	notification = uuid.New()
 	b.Exec(t, `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template, subject_version, due_at)
 		VALUES ($1, 1, $1, 'chat.message_unread', $2, $3, 'chat', 'normal', 'message-unread', 1, 'chat', $4, now() + interval '8 hours')`,
-		notification, "conversation/"+id.String(), who.UserID, version)
-	return notification
+		uuid.New(), "conversation/"+id.String(), who.UserID, version)
 }
 
 // waiting returns how many notifications wait.
