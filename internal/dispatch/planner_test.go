@@ -71,7 +71,7 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 		{appointment("appointment.no_show"), append(both("pat", "normal", "appointment"), both("doc", "normal", "appointment")...), nobody},
 		{
 			bill("billing.invoice_issued"),
-			append(both("pat", "normal", "billing"), later("invoice-reminder", "3d-before-dueOn")...), nobody,
+			append(both("pat", "normal", "billing"), later("invoice-reminder", "3d-before-dueOn", "1d-after-dueOn", "7d-after-dueOn")...), nobody,
 		},
 		{bill("billing.invoice_overdue"), later("invoice-overdue", "1d-after-dueOn", "7d-after-dueOn"), nobody},
 		{bill("billing.refund_made"), both("pat", "normal", "billing"), nobody},

@@ -60,3 +60,11 @@ func TestCredit_CutsOffRemindersOnceNothingIsLeftToPay(t *testing.T) {
 	require.NoError(t, err)
 	b.requireCutoff(t, i.ID, 3, "billing.credit_note_issued")
 }
+
+func TestSweepOverdue_CutsOffTheRemindersThatItReplaces(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i := b.issue(t)
+	require.Equal(t, 1, b.overdueAt(t, "2026-05-01T10:00:00Z"))
+	b.requireCutoff(t, i.ID, i.Version+1, "billing.invoice_overdue")
+}

@@ -58,6 +58,7 @@ func (s *Service) sweepZone(ctx context.Context, cmd care.Command, zone string, 
 			events := make([]event.Event, len(rows))
 			for i, row := range rows {
 				events[i] = invoiceEvent(cmd, "invoice_overdue", row, eventIDs{})
+				events[i].CutsOff = true // Reminders about the overdue invoice replace those that its issue planned.
 			}
 			return outbox.Append(ctx, tx, events...)
 		})
