@@ -351,6 +351,7 @@ var unkept = map[string]string{
 	"event_counts":    "how many events, not whose",
 	"delivery_counts": "how many messages, not whose",
 	"throttles":       "when messages were sent, not which; the application has no privilege",
+	"subject_cutoffs": "what is no longer sent; the application has no privilege",
 	"clinic_settings": "how a clinic works; nothing about a person",
 	"clinic_brands":   "how a clinic's messages look; nothing about a person",
 
