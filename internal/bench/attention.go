@@ -6,13 +6,18 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// fourLimitedMessages is fourMessages with a throttle that nobody exceeds.
+// fourLimitedMessages is fourMessages with a throttle that no patient exceeds. All events have the same
+// doctor, who would.
 const fourLimitedMessages = `rules:
   - name: bench
     on: ehr.*.created
-    recipients: [{user: data.userId}, {user: data.doctorId}]
+    recipients: [{user: data.userId}]
     channels: [push, email]
     throttle: {max: 1000, per: 1m}
+  - name: bench-doctor
+    on: ehr.*.created
+    recipients: [{user: data.doctorId}]
+    channels: [push, email]
 `
 
 // planAttention measures planning for people with preferences and quiet hours by a rule with a
