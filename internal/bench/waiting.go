@@ -188,8 +188,8 @@ func cancelAmongReminders(ctx context.Context, s *service) (Measure, error) {
 func bookWithReminders(ctx context.Context, owner *pgxpool.Pool, who cast) ([]uuid.UUID, error) {
 	rows, err := owner.Query(ctx, `
 		WITH made AS (
-			INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, created_by, updated_by)
-			SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', date_trunc('hour', now()) + make_interval(days => 30, mins => 5 * i), date_trunc('hour', now()) + make_interval(days => 30, mins => 5 * i + 5), '', ''
+			INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_by, updated_by)
+			SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', date_trunc('hour', now()) + make_interval(days => 30, mins => 5 * i), date_trunc('hour', now()) + make_interval(days => 30, mins => 5 * i + 5), false, '', ''
 			FROM generate_series(1, $4::integer) AS i
 			RETURNING id, starts_at
 		), planned AS (

@@ -20,15 +20,14 @@ type throttleKey struct {
 	key       string
 }
 
-// throttle turns the messages that exceed the throttle of their rule into items of a digest. It
-// locks the counts, in the order of their keys, until the transaction ends, so that they are exact
-// with several instances. Messages are counted in the order of the plan.
+// throttle turns the messages that exceed the throttle of their rule into items of a digest. The
+// counts stay locked until the transaction ends, so that they are exact with several instances.
+// Messages are counted in the order of the plan.
 func throttle(ctx context.Context, tx pgx.Tx, fresh []notification) error {
-	used, err := lockThrottles(ctx, tx, fresh)
-	if err != nil || len(used) == 0 {
+	granted, err := countThrottled(ctx, tx, fresh)
+	if err != nil || len(granted) == 0 {
 		return err
 	}
-	counted := map[throttleKey]int32{}
 	for i := range fresh {
 		n := &fresh[i]
 		n.deliveries = slices.DeleteFunc(n.deliveries, func(d delivery) bool {
@@ -36,44 +35,33 @@ func throttle(ctx context.Context, tx pgx.Tx, fresh []notification) error {
 				return false
 			}
 			k := d.throttleKey(n.recipient)
-			if used[k]+counted[k] < int32(d.match.Rule.Throttle.Max) {
-				counted[k]++
+			if granted[k] > 0 {
+				granted[k]--
 				return false
 			}
 			n.items = append(n.items, item{channel: d.channel, reason: rule.ReasonThrottled + d.match.Rule.Name, match: d.match, digest: *d.overflow})
 			return true
 		})
 	}
-	var rows db.ThrottleUseParams
-	for k, messages := range counted {
-		rows.RecipientIds = append(rows.RecipientIds, k.recipient)
-		rows.Keys = append(rows.Keys, k.key)
-		rows.Messages = append(rows.Messages, messages)
-	}
-	if len(rows.Keys) == 0 {
-		return nil
-	}
-	if err := db.New(tx).ThrottleUse(ctx, rows); err != nil {
-		return fmt.Errorf("count throttled messages: %w", err)
-	}
 	return nil
 }
 
-// lockThrottles returns how many messages each key has had in its period. It returns none if no
-// message is throttled.
-func lockThrottles(ctx context.Context, tx pgx.Tx, fresh []notification) (map[throttleKey]int32, error) {
+// countThrottled counts the messages that are throttled, and returns how many under each key have
+// room in its period. It returns none if no message is throttled.
+func countThrottled(ctx context.Context, tx pgx.Tx, fresh []notification) (map[throttleKey]int32, error) {
 	var keys []throttleKey
-	per := map[throttleKey]float64{}
+	messages := map[throttleKey]int32{}
+	limits := map[throttleKey]*rule.Throttle{}
 	for i := range fresh {
 		for _, d := range fresh[i].deliveries {
 			if !d.throttled() {
 				continue
 			}
 			k := d.throttleKey(fresh[i].recipient)
-			if _, ok := per[k]; !ok {
-				keys = append(keys, k)
-				per[k] = d.match.Rule.Throttle.Per.Seconds()
+			if messages[k] == 0 {
+				keys, limits[k] = append(keys, k), d.match.Rule.Throttle
 			}
+			messages[k]++
 		}
 	}
 	if len(keys) == 0 {
@@ -82,21 +70,23 @@ func lockThrottles(ctx context.Context, tx pgx.Tx, fresh []notification) (map[th
 	slices.SortFunc(keys, func(a, b throttleKey) int {
 		return cmp.Or(bytes.Compare(a.recipient[:], b.recipient[:]), cmp.Compare(a.key, b.key))
 	})
-	var rows db.ThrottleLockParams
+	var rows db.ThrottleTakeParams
 	for _, k := range keys {
 		rows.RecipientIds = append(rows.RecipientIds, k.recipient)
 		rows.Keys = append(rows.Keys, k.key)
-		rows.PerSeconds = append(rows.PerSeconds, per[k])
+		rows.Messages = append(rows.Messages, messages[k])
+		rows.MaxMessages = append(rows.MaxMessages, int32(limits[k].Max))
+		rows.PerSeconds = append(rows.PerSeconds, limits[k].Per.Seconds())
 	}
-	locked, err := db.New(tx).ThrottleLock(ctx, rows)
+	taken, err := db.New(tx).ThrottleTake(ctx, rows)
 	if err != nil {
-		return nil, fmt.Errorf("lock throttles: %w", err)
+		return nil, fmt.Errorf("count throttled messages: %w", err)
 	}
-	used := make(map[throttleKey]int32, len(locked))
-	for _, r := range locked {
-		used[throttleKey{r.RecipientID, r.Key}] = r.Used
+	granted := make(map[throttleKey]int32, len(taken))
+	for _, r := range taken {
+		granted[throttleKey{r.RecipientID, r.Key}] = r.Granted
 	}
-	return used, nil
+	return granted, nil
 }
 
 // throttled reports whether the message counts now. One that waits for the end of quiet hours counts

@@ -314,12 +314,11 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.DigestContents(ctx, numbered('f', 30000))
 			return err
 		}},
-		{"lock throttles", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.ThrottleLock(ctx, db.ThrottleLockParams{RecipientIds: []uuid.UUID{person.UserID}, Keys: []string{"rule:rule-1/email/1h"}, PerSeconds: []float64{3600}})
-			return err
-		}},
 		{"count throttled messages", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			return q.ThrottleUse(ctx, db.ThrottleUseParams{RecipientIds: []uuid.UUID{person.UserID}, Keys: []string{"rule:rule-1/email/1h"}, Messages: []int32{1}})
+			_, err := q.ThrottleTake(ctx, db.ThrottleTakeParams{
+				RecipientIds: []uuid.UUID{person.UserID}, Keys: []string{"rule:rule-1/email/5 per 1h"}, Messages: []int32{1}, MaxMessages: []int32{5}, PerSeconds: []float64{3600},
+			})
+			return err
 		}},
 		{"planning directory", base.Worker, care.Actor{}, 2000, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.PlanningDirectory(ctx, db.PlanningDirectoryParams{

@@ -1,6 +1,9 @@
 package rule
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Throttle bounds the messages to a person in a period. Further ones are collected in a digest.
 type Throttle struct {
@@ -14,12 +17,12 @@ type Throttle struct {
 
 const maxThrottle = 1000
 
-// Key returns the key under which the messages of a match on a channel are counted for a person. Keys
-// with different periods are different, so that a count is always of one period.
+// Key returns the key under which the messages of a match on a channel are counted for a person.
+// Throttles with another Max or Per count under other keys, so that a count is always of one throttle.
 func (t *Throttle) Key(m *Match, channel string) string {
-	per := span{rest: t.Per}.String()
+	of := "rule:" + m.Rule.Name
 	if t.ByCategory {
-		return "category:" + string(m.Category) + "/" + channel + "/" + per
+		of = "category:" + string(m.Category)
 	}
-	return "rule:" + m.Rule.Name + "/" + channel + "/" + per
+	return fmt.Sprintf("%s/%s/%d per %s", of, channel, t.Max, span{rest: t.Per})
 }

@@ -282,43 +282,39 @@ SELECT
     unnest(@template_versions::integer[]),
     unnest(@reasons::text[]);
 
--- name: ThrottleLock :many
--- Locks the keys until the transaction ends, in their order, and returns how many messages each has had in the period. Keys are
--- given once each.
-INSERT INTO throttles (recipient_id, key)
+-- name: ThrottleTake :many
+-- Counts messages under keys, in their order and as many as have room within the period, and returns how many: the others exceed the
+-- throttle. The keys stay locked until the transaction ends. Keys are given once each. The messages of one statement have its time,
+-- ahead as due_now() is, so that those of several in a transaction are told apart.
+INSERT INTO throttles (recipient_id, key, sent)
 SELECT
     r.recipient_id,
-    r.key
+    r.key,
+    array_fill(due_now() - now() + statement_timestamp(), ARRAY[least(r.messages, r.max_messages)])
 FROM (
     SELECT
         unnest(@recipient_ids::uuid[]) AS recipient_id,
         unnest(@keys::text[]) AS key,
-        unnest(@per_seconds::double precision[]) AS per_seconds
+        unnest(@messages::integer[]) AS messages,
+        unnest(@max_messages::integer[]) AS max_messages
 ) AS r
 ORDER BY r.recipient_id, r.key
 ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE
-SET sent = ARRAY(
-    SELECT t.sent_at
-    FROM unnest(throttles.sent) AS t (sent_at)
-    WHERE t.sent_at > due_now() - make_interval(secs => (@per_seconds::double precision[])[array_position(@keys::text[], throttles.key)])
+SET sent = (
+    SELECT kept.sent || excluded.sent[1:greatest(0, (@max_messages::integer[])[asked.i] - cardinality(kept.sent))]
+    FROM array_position(@keys::text[], throttles.key) AS asked (i)
+    CROSS JOIN LATERAL (
+        SELECT ARRAY(
+            SELECT t.sent_at
+            FROM unnest(throttles.sent) AS t (sent_at)
+            WHERE t.sent_at > due_now() - make_interval(secs => (@per_seconds::double precision[])[asked.i])
+        ) AS sent
+    ) AS kept
 )
 RETURNING
     recipient_id,
     key,
-    cardinality(sent)::integer AS used;
-
--- name: ThrottleUse :exec
--- Counts messages under keys that ThrottleLock locked.
-UPDATE throttles AS t
-SET sent = t.sent || array_fill(due_now(), ARRAY[r.messages])
-FROM (
-    SELECT
-        unnest(@recipient_ids::uuid[]) AS recipient_id,
-        unnest(@keys::text[]) AS key,
-        unnest(@messages::integer[]) AS messages
-) AS r
-WHERE t.recipient_id = r.recipient_id
-    AND t.key = r.key;
+    (SELECT count(*) FROM unnest(sent) AS t (sent_at) WHERE t.sent_at = due_now() - now() + statement_timestamp())::integer AS granted;
 
 -- name: EscalationInsertMany :exec
 -- A second planning of the same event adds nothing. A step that follows another one begins when that one has ended.

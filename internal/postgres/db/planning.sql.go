@@ -789,54 +789,71 @@ func (q *Queries) RecordHolds(ctx context.Context, ids []uuid.UUID) ([]RecordHol
 	return items, nil
 }
 
-const ThrottleLock = `-- name: ThrottleLock :many
-INSERT INTO throttles (recipient_id, key)
+const ThrottleTake = `-- name: ThrottleTake :many
+INSERT INTO throttles (recipient_id, key, sent)
 SELECT
     r.recipient_id,
-    r.key
+    r.key,
+    array_fill(due_now() - now() + statement_timestamp(), ARRAY[least(r.messages, r.max_messages)])
 FROM (
     SELECT
         unnest($1::uuid[]) AS recipient_id,
         unnest($2::text[]) AS key,
-        unnest($3::double precision[]) AS per_seconds
+        unnest($3::integer[]) AS messages,
+        unnest($4::integer[]) AS max_messages
 ) AS r
 ORDER BY r.recipient_id, r.key
 ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE
-SET sent = ARRAY(
-    SELECT t.sent_at
-    FROM unnest(throttles.sent) AS t (sent_at)
-    WHERE t.sent_at > due_now() - make_interval(secs => ($3::double precision[])[array_position($2::text[], throttles.key)])
+SET sent = (
+    SELECT kept.sent || excluded.sent[1:greatest(0, ($4::integer[])[asked.i] - cardinality(kept.sent))]
+    FROM array_position($2::text[], throttles.key) AS asked (i)
+    CROSS JOIN LATERAL (
+        SELECT ARRAY(
+            SELECT t.sent_at
+            FROM unnest(throttles.sent) AS t (sent_at)
+            WHERE t.sent_at > due_now() - make_interval(secs => ($5::double precision[])[asked.i])
+        ) AS sent
+    ) AS kept
 )
 RETURNING
     recipient_id,
     key,
-    cardinality(sent)::integer AS used
+    (SELECT count(*) FROM unnest(sent) AS t (sent_at) WHERE t.sent_at = due_now() - now() + statement_timestamp())::integer AS granted
 `
 
-type ThrottleLockParams struct {
+type ThrottleTakeParams struct {
 	RecipientIds []uuid.UUID
 	Keys         []string
+	Messages     []int32
+	MaxMessages  []int32
 	PerSeconds   []float64
 }
 
-type ThrottleLockRow struct {
+type ThrottleTakeRow struct {
 	RecipientID uuid.UUID
 	Key         string
-	Used        int32
+	Granted     int32
 }
 
-// Locks the keys until the transaction ends, in their order, and returns how many messages each has had in the period. Keys are
-// given once each.
-func (q *Queries) ThrottleLock(ctx context.Context, arg ThrottleLockParams) ([]ThrottleLockRow, error) {
-	rows, err := q.db.Query(ctx, ThrottleLock, arg.RecipientIds, arg.Keys, arg.PerSeconds)
+// Counts messages under keys, in their order and as many as have room within the period, and returns how many: the others exceed the
+// throttle. The keys stay locked until the transaction ends. Keys are given once each. The messages of one statement have its time,
+// ahead as due_now() is, so that those of several in a transaction are told apart.
+func (q *Queries) ThrottleTake(ctx context.Context, arg ThrottleTakeParams) ([]ThrottleTakeRow, error) {
+	rows, err := q.db.Query(ctx, ThrottleTake,
+		arg.RecipientIds,
+		arg.Keys,
+		arg.Messages,
+		arg.MaxMessages,
+		arg.PerSeconds,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ThrottleLockRow
+	var items []ThrottleTakeRow
 	for rows.Next() {
-		var i ThrottleLockRow
-		if err := rows.Scan(&i.RecipientID, &i.Key, &i.Used); err != nil {
+		var i ThrottleTakeRow
+		if err := rows.Scan(&i.RecipientID, &i.Key, &i.Granted); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -845,29 +862,4 @@ func (q *Queries) ThrottleLock(ctx context.Context, arg ThrottleLockParams) ([]T
 		return nil, err
 	}
 	return items, nil
-}
-
-const ThrottleUse = `-- name: ThrottleUse :exec
-UPDATE throttles AS t
-SET sent = t.sent || array_fill(due_now(), ARRAY[r.messages])
-FROM (
-    SELECT
-        unnest($1::uuid[]) AS recipient_id,
-        unnest($2::text[]) AS key,
-        unnest($3::integer[]) AS messages
-) AS r
-WHERE t.recipient_id = r.recipient_id
-    AND t.key = r.key
-`
-
-type ThrottleUseParams struct {
-	RecipientIds []uuid.UUID
-	Keys         []string
-	Messages     []int32
-}
-
-// Counts messages under keys that ThrottleLock locked.
-func (q *Queries) ThrottleUse(ctx context.Context, arg ThrottleUseParams) error {
-	_, err := q.db.Exec(ctx, ThrottleUse, arg.RecipientIds, arg.Keys, arg.Messages)
-	return err
 }
