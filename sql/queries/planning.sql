@@ -286,11 +286,14 @@ SELECT
 -- Counts messages under keys, in their order and as many as have room within the period, and returns how many: the others exceed the
 -- throttle. The keys stay locked until the transaction ends. Keys are given once each. The messages of one statement have its time,
 -- ahead as due_now() is, so that those of several in a transaction are told apart.
+WITH clock AS (
+    SELECT due_now() - now() + statement_timestamp() AS at
+)
 INSERT INTO throttles (recipient_id, key, sent)
 SELECT
     r.recipient_id,
     r.key,
-    array_fill(due_now() - now() + statement_timestamp(), ARRAY[least(r.messages, r.max_messages)])
+    array_fill(clock.at, ARRAY[least(r.messages, r.max_messages)])
 FROM (
     SELECT
         unnest(@recipient_ids::uuid[]) AS recipient_id,
@@ -298,6 +301,7 @@ FROM (
         unnest(@messages::integer[]) AS messages,
         unnest(@max_messages::integer[]) AS max_messages
 ) AS r
+CROSS JOIN clock
 ORDER BY r.recipient_id, r.key
 ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE
 SET sent = (
@@ -307,14 +311,14 @@ SET sent = (
         SELECT ARRAY(
             SELECT t.sent_at
             FROM unnest(throttles.sent) AS t (sent_at)
-            WHERE t.sent_at > due_now() - make_interval(secs => (@per_seconds::double precision[])[asked.i])
+            WHERE t.sent_at > excluded.sent[1] - make_interval(secs => (@per_seconds::double precision[])[asked.i])
         ) AS sent
     ) AS kept
 )
 RETURNING
     recipient_id,
     key,
-    (SELECT count(*) FROM unnest(sent) AS t (sent_at) WHERE t.sent_at = due_now() - now() + statement_timestamp())::integer AS granted;
+    cardinality(array_positions(sent, (SELECT clock.at FROM clock)))::integer AS granted;
 
 -- name: EscalationInsertMany :exec
 -- A second planning of the same event adds nothing. A step that follows another one begins when that one has ended.

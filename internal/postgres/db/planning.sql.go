@@ -790,11 +790,14 @@ func (q *Queries) RecordHolds(ctx context.Context, ids []uuid.UUID) ([]RecordHol
 }
 
 const ThrottleTake = `-- name: ThrottleTake :many
+WITH clock AS (
+    SELECT due_now() - now() + statement_timestamp() AS at
+)
 INSERT INTO throttles (recipient_id, key, sent)
 SELECT
     r.recipient_id,
     r.key,
-    array_fill(due_now() - now() + statement_timestamp(), ARRAY[least(r.messages, r.max_messages)])
+    array_fill(clock.at, ARRAY[least(r.messages, r.max_messages)])
 FROM (
     SELECT
         unnest($1::uuid[]) AS recipient_id,
@@ -802,6 +805,7 @@ FROM (
         unnest($3::integer[]) AS messages,
         unnest($4::integer[]) AS max_messages
 ) AS r
+CROSS JOIN clock
 ORDER BY r.recipient_id, r.key
 ON CONFLICT ON CONSTRAINT throttles_pkey DO UPDATE
 SET sent = (
@@ -811,14 +815,14 @@ SET sent = (
         SELECT ARRAY(
             SELECT t.sent_at
             FROM unnest(throttles.sent) AS t (sent_at)
-            WHERE t.sent_at > due_now() - make_interval(secs => ($5::double precision[])[asked.i])
+            WHERE t.sent_at > excluded.sent[1] - make_interval(secs => ($5::double precision[])[asked.i])
         ) AS sent
     ) AS kept
 )
 RETURNING
     recipient_id,
     key,
-    (SELECT count(*) FROM unnest(sent) AS t (sent_at) WHERE t.sent_at = due_now() - now() + statement_timestamp())::integer AS granted
+    cardinality(array_positions(sent, (SELECT clock.at FROM clock)))::integer AS granted
 `
 
 type ThrottleTakeParams struct {
