@@ -64,6 +64,7 @@ func (q *queue) Push(x any) {
 	m.index = len(*q)
 	*q = append(*q, m)
 }
+
 func (q *queue) Pop() any {
 	old := *q
 	last := old[len(old)-1]
