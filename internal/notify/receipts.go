@@ -228,8 +228,9 @@ func (w *Worker) applied(done Applied, outcomes []MessageOutcome, err error) err
 	return nil
 }
 
-// applyReceipts applies the receipts that have a delivery which is not in flight. It locks receipts
-// and then deliveries, each in the order of their ids, so that concurrent calls do not deadlock.
+// applyReceipts applies the receipts that have a delivery which is not in flight. It locks receipts,
+// the notifications that may get a fallback, and then deliveries, each in the order of their ids, so
+// that concurrent calls do not deadlock.
 func (w *Worker) applyReceipts(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], ids []uuid.UUID) (Applied, []MessageOutcome, error) {
 	if len(ids) == 0 {
 		return Applied{}, nil, nil
@@ -240,13 +241,23 @@ func (w *Worker) applyReceipts(ctx context.Context, tx pgx.Tx, client *river.Cli
 		return Applied{}, nil, fmt.Errorf("lock receipts: %w", err)
 	}
 	wanted := map[uuid.UUID]bool{}
+	var failing []uuid.UUID
 	for _, r := range receipts {
-		if r.Delivery != uuid.Nil {
-			wanted[r.Delivery] = true
+		if r.Delivery == uuid.Nil {
+			continue
+		}
+		wanted[r.Delivery] = true
+		if r.Status == StatusFailed {
+			failing = append(failing, r.Delivery)
 		}
 	}
 	if len(wanted) == 0 {
 		return Applied{}, nil, nil
+	}
+	if len(failing) > 0 { // A fallback may make the notification due.
+		if err := q.NotificationLockOf(ctx, failing); err != nil {
+			return Applied{}, nil, fmt.Errorf("lock notifications: %w", err)
+		}
 	}
 	p := db.ReceiptDeliveryParams{StaleSeconds: staleAfter.Seconds()}
 	for id := range wanted {

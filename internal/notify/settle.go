@@ -229,7 +229,7 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 	defer cancel()
 	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		// The fallback may make the notification due.
-		if err := db.New(tx).NotificationLockOf(ctx, s.id); err != nil {
+		if err := db.New(tx).NotificationLockOf(ctx, []uuid.UUID{s.id}); err != nil {
 			return fmt.Errorf("lock notification: %w", err)
 		}
 		ids, err := settleAll(ctx, tx, []settlement{s})

@@ -248,6 +248,9 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.DeliveryFallback(ctx, db.DeliveryFallbackParams{ID: uuid.New(), Channel: "sms", AddressKind: "phone", Reason: "r", Fallback: []string{}, InsteadOf: mails[0]})
 			return err
 		}},
+		{"lock the notifications of deliveries", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			return q.NotificationLockOf(ctx, mails)
+		}},
 		{"redrive", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.DeliveryTakeForRedrive(ctx, db.DeliveryTakeForRedriveParams{ID: mails[0], Channels: []string{"email"}, AddressKinds: []string{"email"}})
 			return err

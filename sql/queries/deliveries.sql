@@ -323,11 +323,12 @@ SELECT
 FROM replacement AS r;
 
 -- name: NotificationLockOf :exec
--- Locks the notification of a delivery. Who changes both locks the notification first.
+-- Locks the notifications of deliveries, in the order of their ids. Who changes both locks the notification first.
 SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-WHERE d.id = @id
+WHERE d.id = ANY(@ids::uuid[])
+ORDER BY n.id
 FOR NO KEY UPDATE OF n;
 
 -- name: SweepInOrder :exec

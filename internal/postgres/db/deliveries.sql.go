@@ -1347,13 +1347,14 @@ const NotificationLockOf = `-- name: NotificationLockOf :exec
 SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-WHERE d.id = $1
+WHERE d.id = ANY($1::uuid[])
+ORDER BY n.id
 FOR NO KEY UPDATE OF n
 `
 
-// Locks the notification of a delivery. Who changes both locks the notification first.
-func (q *Queries) NotificationLockOf(ctx context.Context, id uuid.UUID) error {
-	_, err := q.db.Exec(ctx, NotificationLockOf, id)
+// Locks the notifications of deliveries, in the order of their ids. Who changes both locks the notification first.
+func (q *Queries) NotificationLockOf(ctx context.Context, ids []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, NotificationLockOf, ids)
 	return err
 }
 
