@@ -181,3 +181,62 @@ func TestQuietHours_NothingRingsExceptACriticalResultWhichMustBeAcknowledged(t *
 	require.Equal(t, false, x["person"].(map[string]any)["named"])
 	require.NotEmpty(t, x["person"].(map[string]any)["nearest"])
 }
+
+func TestThrottle_WhatIsTooMuchArrivesAsOneMessageLater(t *testing.T) {
+	t.Parallel()
+	c := openThree(t)
+	c.publishRules(`rules:
+  - name: reports
+    on: ehr.lab_report.created
+    recipients: [user: data.userId]
+    channels: [push]
+    throttle: {max: 2, per: 1h}
+`)
+	for range 5 {
+		c.writeReport()
+	}
+	c.eventually("all are decided", func() bool {
+		return c.query(`SELECT (SELECT count(*) FROM deliveries WHERE state = 'sent') + (SELECT count(*) FROM digest_items)`) == 5
+	})
+	require.Len(t, c.sandboxMessages("push", "demo-device-patient"), 2)
+	c.advance("61m")
+	c.eventually("the others arrive as one", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) == 3 })
+	require.Contains(t, fmt.Sprint(c.sandboxMessages("push", "demo-device-patient")[0]), "3 ")
+	require.Len(t, c.do(patient, http.MethodGet, "/api/inbox", nil).decode(t)["items"], 5, "the inbox has each")
+}
+
+func TestPreferences_ACategoryIsADailyDigestAndAnEssentialOneCannotBeSwitchedOff(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	c.publishRules(`rules: [{name: reports, on: ehr.lab_report.created, recipients: [{user: data.userId}], channels: [push, email]}]`)
+	patientID, clinicID := c.me(patient)
+	path := "/api/clinics/" + clinicID + "/notification-defaults"
+	a := c.do(admin, http.MethodGet, path, nil)
+	a = c.do(admin, http.MethodPut, path, map[string]any{"essential": []string{"clinical"}}, "If-Match", a.header.Get("ETag"))
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	choose := func(setting string) answer {
+		return c.do(patient, http.MethodPut, "/api/me/preferences", map[string]any{
+			"timeZone": "Asia/Kolkata", "digestHour": 18, "items": []any{map[string]any{"category": "clinical", "channel": "push", "setting": setting}},
+		})
+	}
+	a = choose("off")
+	require.Equal(t, http.StatusUnprocessableEntity, a.status)
+	require.Contains(t, string(a.body), "essential")
+	require.Equal(t, http.StatusOK, choose("digest").status)
+	for range 3 {
+		c.writeReport()
+	}
+	c.eventually("the emails are sent", func() bool { return len(c.sandboxMessages("email", patient)) == 3 })
+	require.Empty(t, c.sandboxMessages("push", "demo-device-patient"))
+	due := c.query(`SELECT extract(hour FROM due_at AT TIME ZONE 'Asia/Kolkata')::integer FROM audit.digests`)
+	require.Equal(t, 18, due)
+	c.advance("24h")
+	c.eventually("the digest is pushed", func() bool { return len(c.sandboxMessages("push", "demo-device-patient")) == 1 })
+
+	doctorID, _ := c.me(doctor)
+	read := c.do(admin, http.MethodGet, "/api/users/"+doctorID+"/preferences", nil)
+	require.Equal(t, http.StatusOK, read.status, "an administrator reads them")
+	require.Equal(t, http.StatusMethodNotAllowed, c.do(admin, http.MethodPut, "/api/users/"+doctorID+"/preferences", map[string]any{"digestHour": 3}).status)
+	changed := ofType(c.story("user/"+patientID), "user.preference_changed")
+	require.NotEmpty(t, changed)
+}
