@@ -11,6 +11,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/notify"
 	"carewire/internal/postgres/db"
 )
 
@@ -64,7 +65,7 @@ func (c cutOffs) of(e *event.Event, recipient uuid.UUID) string {
 	if version := e.AboutVersion(); version == 0 || version >= row.Version {
 		return ""
 	}
-	return "cut_off:" + row.CauseType
+	return notify.CutOffPrefix + row.CauseType
 }
 
 // causes returns the events that raised one of the cut-offs for everybody.

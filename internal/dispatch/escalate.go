@@ -13,6 +13,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/notify"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
@@ -470,11 +471,7 @@ func (f *followed) announcement() event.Event {
 // those that wait while the cut-off is raised.
 func (u *untrue) announcement() event.Event {
 	s := u.step
-	cmd := care.Command{Actor: planner}
-	data := event.EscalationEnd{
-		EventID: s.EventID, Rule: s.Rule, RuleVersion: s.RuleVersion, Step: s.Step, Reason: "cut_off:" + u.cause, EscalationsEnded: 1,
-	}
-	e := event.New(cmd, "notification.escalation_ended", care.Ref{Kind: "escalation", ID: s.EventID}, data).At(cmd, s.ClinicID)
-	e.CauseID = &s.EventID
-	return e
+	return outbox.EscalationEnded(care.Command{Actor: planner}, event.EscalationEnd{
+		EventID: s.EventID, Rule: s.Rule, RuleVersion: s.RuleVersion, Step: s.Step, Reason: notify.CutOffPrefix + u.cause, EscalationsEnded: 1,
+	}, s.ClinicID)
 }

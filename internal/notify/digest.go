@@ -25,7 +25,7 @@ func (w *Worker) addItems(ctx context.Context, a *attempt, set *template.Set, da
 		return nil, &result{outcome: OutcomeHeld, code: "database"}
 	}
 	if len(rows) == 0 {
-		return nil, &result{outcome: OutcomeCutOff, code: cutOffPrefix + "digest"}
+		return nil, &result{outcome: OutcomeCutOff, code: CutOffPrefix + "digest"}
 	}
 	byType := make(map[string]int, len(rows))
 	for _, r := range rows {

@@ -65,9 +65,9 @@ func (a *attempt) delivery() delivery {
 	}
 }
 
-// cutOffPrefix begins the reason of a delivery that is no longer true; the type of the event that made
+// CutOffPrefix begins the reason of a delivery that is no longer true; the type of the event that made
 // it untrue follows.
-const cutOffPrefix = "cut_off:"
+const CutOffPrefix = "cut_off:"
 
 // predecessors are the states from which a settlement of the same attempt leads to a state. A known
 // result also overwrites the states that others assumed after a silence: uncertain, or, if the

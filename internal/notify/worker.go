@@ -309,7 +309,7 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 		a.run = run
 		return a, nil
 	case "cut_off":
-		return nil, w.settle(ctx, a, result{outcome: OutcomeCutOff, code: cutOffPrefix + row.CutOffBy})
+		return nil, w.settle(ctx, a, result{outcome: OutcomeCutOff, code: CutOffPrefix + row.CutOffBy})
 	case "in_flight":
 		return nil, river.JobSnooze(jitter(staleAfter))
 	case "crashed":

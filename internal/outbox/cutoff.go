@@ -153,7 +153,9 @@ func endedEvents(cmd care.Command, causes []*event.Event, rows []db.CutoffRaiseR
 		}
 		var e event.Event
 		if first.Step >= 0 {
-			e = escalationEndedEvent(cmd, rows[:n])
+			e = EscalationEnded(cmd, event.EscalationEnd{
+				EventID: first.EventID, Rule: first.Rule, RuleVersion: first.RuleVersion, Step: first.Step, Reason: first.Reason, EscalationsEnded: int32(n),
+			}, care.NonZero(first.ClinicID))
 		} else {
 			e = cancelledEvent(cmd, rows[:n])
 		}
@@ -185,11 +187,10 @@ func cancelledEvent(cmd care.Command, rows []db.CutoffRaiseRow) event.Event {
 		About(cmd, n.RecipientID, care.NonZero(n.ClinicID))
 }
 
-// escalationEndedEvent returns the event of the steps of a rule that do not follow any more.
-func escalationEndedEvent(cmd care.Command, rows []db.CutoffRaiseRow) event.Event {
-	first := &rows[0]
-	data := event.EscalationEnd{
-		EventID: first.EventID, Rule: first.Rule, RuleVersion: first.RuleVersion, Step: first.Step, Reason: first.Reason, EscalationsEnded: int32(len(rows)),
-	}
-	return event.New(cmd, "notification.escalation_ended", care.Ref{Kind: "escalation", ID: first.EventID}, data).At(cmd, care.NonZero(first.ClinicID))
+// EscalationEnded returns the event of the steps of a rule that do not follow any more, because a
+// cut-off made their event untrue.
+func EscalationEnded(cmd care.Command, data event.EscalationEnd, clinicID *uuid.UUID) event.Event {
+	e := event.New(cmd, "notification.escalation_ended", care.Ref{Kind: "escalation", ID: data.EventID}, data).At(cmd, clinicID)
+	e.CauseID = &data.EventID
+	return e
 }

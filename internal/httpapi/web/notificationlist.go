@@ -166,22 +166,18 @@ func plannedState(n notify.Notification, to reader) (stateWords, bool) {
 	return stateWords{"waits", true}, true
 }
 
-// cutOffPrefix precedes the type of the event that made a message untrue, in the reason for which it
-// was cancelled.
-const cutOffPrefix = "cut_off:"
-
 // cancelledState returns why a planned notification was cancelled before any message was sent, and
 // false for another one: that is in the inbox.
 func cancelledState(n notify.Notification, to reader) (stateWords, bool) {
 	untrue := func(d notify.Delivery) bool {
-		return d.State == "cancelled" && d.Attempt == 0 && strings.HasPrefix(d.Reason, cutOffPrefix)
+		return d.State == "cancelled" && d.Attempt == 0 && strings.HasPrefix(d.Reason, notify.CutOffPrefix)
 	}
 	at := slices.IndexFunc(n.Deliveries, untrue)
 	if n.PlanKey == "" || n.ReadAt != nil || at < 0 || slices.ContainsFunc(n.Deliveries, func(d notify.Delivery) bool { return d.SentAt != nil }) {
 		return stateWords{}, false
 	}
 	cancelled := n.Deliveries[at]
-	because := uncapital(notificationText(strings.TrimPrefix(cancelled.Reason, cutOffPrefix)))
+	because := uncapital(notificationText(strings.TrimPrefix(cancelled.Reason, notify.CutOffPrefix)))
 	return stateWords{"cancelled on " + to.moment(cancelled.UpdatedAt) + ": " + because, true}, true
 }
 
