@@ -32,8 +32,8 @@
 //
 // A message about a version of a subject below the subject's cut-off is stored as cancelled, with the
 // reason cut_off:<type of the event that raised it>, and has no job. The version is the one that the
-// event is about (event.AboutVersion); a cut-off of a conversation holds for one person. The cut-offs of a batch are one
-// query, which runs after the events were read: each cut-off that an event of the batch raised is
+// event is about (event.AboutVersion); a cut-off of a conversation holds for one person. The cut-offs
+// of a batch are one query, which runs after the events were read: each cut-off that an event of the batch raised is
 // seen. A cut-off can be raised after that query and before the planner's commit. The claim refuses
 // the queued messages then, and the planner cancels those for later when it passes the event that
 // raised the cut-off, or the scheduler, if it is one of a single person, when they are due.

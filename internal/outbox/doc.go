@@ -20,8 +20,8 @@
 // raises the subject's cut-off in the same transaction, and cancels what waits for its time below it.
 // From the commit on nothing planned for a lower version is sent, regardless of how far the followers
 // lag. It also ends the escalations of what was announced. CutOff does the same for one person, such
-// as the reader of a conversation, without an event. A cut-off only rises. A reversal cuts off what it reverses; the events of the version that
-// raised the cut-off are not affected.
+// as the reader of a conversation, without an event. A cut-off only rises. A reversal cuts off what it
+// reverses; the events of the version that raised the cut-off are not affected.
 //
 // # Waking
 //

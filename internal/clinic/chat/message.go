@@ -92,8 +92,8 @@ func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, mes
 }
 
 // MarkRead records that the actor has read up to the message. The mark only moves forward: an older
-// message changes nothing. Messages to the actor about what they have read are not sent any more. It returns care.NotFound, and care.Invalid if the message is not in this
-// conversation.
+// message changes nothing. Messages to the actor about what they have read are not sent any more. It
+// returns care.NotFound, and care.Invalid if the message is not in this conversation.
 func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, mark ReadMark) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)

@@ -270,7 +270,7 @@ func (m *model) escalate(e Event, r *Rule) {
 	}
 }
 
-// dailyDue returns when a digest is sent that a message opens at a time.
+// digestDue returns when a digest is sent that a message opens at a time.
 func (w *World) digestDue(person, why string, t time.Time) time.Time {
 	p := w.People[person].at(t)
 	switch why {
