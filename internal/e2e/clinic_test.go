@@ -181,12 +181,17 @@ func (c *clinic) me(email string) (id, clinicID string) {
 func (c *clinic) report() map[string]any {
 	c.t.Helper()
 	patient, clinicID := c.me(patient)
+	return labReport(patient, clinicID, "N")
+}
+
+// labReport returns a valid lab report with one result.
+func labReport(patientID, clinicID, interpretation string) map[string]any {
 	return map[string]any{
-		"patientId": patient, "clinicId": clinicID, "status": "final", "effectiveAt": "2026-03-14T09:30:00Z",
+		"patientId": patientID, "clinicId": clinicID, "status": "final", "effectiveAt": "2026-03-14T09:30:00Z",
 		"code": map[string]any{"system": "http://loinc.org", "code": "24323-8", "display": "Comprehensive metabolic panel"},
 		"results": []any{map[string]any{
 			"code":  map[string]any{"system": "http://loinc.org", "code": "2823-3", "display": "Potassium"},
-			"value": 4.1, "unit": "mmol/L", "interpretation": "N",
+			"value": 4.1, "unit": "mmol/L", "interpretation": interpretation,
 		}},
 	}
 }

@@ -549,18 +549,6 @@ func (m *month) pay(p *simulatedPatient) {
 	p.invoices = p.invoices[1:]
 }
 
-// labReport returns a lab report of the patient.
-func (p *simulatedPatient) labReport(interpretation string) map[string]any {
-	return map[string]any{
-		"patientId": p.id, "clinicId": p.clinic.id, "status": "final", "effectiveAt": "2026-03-14T09:30:00Z",
-		"code": map[string]any{"system": "http://loinc.org", "code": "24323-8", "display": "Comprehensive metabolic panel"},
-		"results": []any{map[string]any{
-			"code":  map[string]any{"system": "http://loinc.org", "code": "2823-3", "display": "Potassium"},
-			"value": 4.1, "unit": "mmol/L", "interpretation": interpretation,
-		}},
-	}
-}
-
 // doctor returns the clinic's first doctor.
 func (c *simulatedClinic) doctor() string {
 	return c.doctors[slices.Min(slices.Collect(maps.Keys(c.doctors)))]
@@ -568,7 +556,7 @@ func (c *simulatedClinic) doctor() string {
 
 func (m *month) report(p *simulatedPatient) {
 	m.t.Helper()
-	a := m.must(p.clinic.doctor(), http.MethodPost, "/api/ehr/lab-reports", p.labReport("N"))
+	a := m.must(p.clinic.doctor(), http.MethodPost, "/api/ehr/lab-reports", labReport(p.id, p.clinic.id, "N"))
 	p.reports = append(p.reports, &resource{path: a.header.Get("Location"), etag: a.header.Get("ETag")})
 }
 
@@ -592,7 +580,7 @@ func (m *month) critical(p *simulatedPatient, at time.Time, acknowledged int) {
 		if outage {
 			return // Steps count from the acceptance of messages, which are late.
 		}
-		a := m.must(p.clinic.doctor(), http.MethodPost, "/api/ehr/lab-reports", p.labReport("HH"))
+		a := m.must(p.clinic.doctor(), http.MethodPost, "/api/ehr/lab-reports", labReport(p.id, p.clinic.id, "HH"))
 		subject = "lab_report/" + a.decode(m.t)["id"].(string)
 	})
 	acknowledge := func(who string) {

@@ -240,16 +240,12 @@ func (c *checker) digest(d DigestRow) {
 	first := c.want[items[0].Key]
 	due := c.world.digestDue(d.Person, first.Why, items[0].AddedAt)
 	closes := due
-	if until, ok := c.world.quiet(c.world.People[d.Person].at(due), d.Clinic, due); ok {
-		closes = until
-		// Preferences of the time at which it would be closed count.
-		for {
-			next, ok := c.world.quiet(c.world.People[d.Person].at(closes), d.Clinic, closes)
-			if !ok {
-				break
-			}
-			closes = next
+	for { // The preferences of the time at which it would be closed count.
+		until, ok := c.world.quiet(c.world.People[d.Person].at(closes), d.Clinic, closes)
+		if !ok {
+			break
 		}
+		closes = until
 	}
 	left := 0
 	for _, it := range items {
