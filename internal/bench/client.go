@@ -84,23 +84,32 @@ func (c cast) report() []byte {
 
 // post creates one lab report and returns its ID.
 func (s *service) post(ctx context.Context, token string, body []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+reportsPath, bytes.NewReader(body))
+	header, err := s.send(ctx, token, reportsPath, body, http.StatusCreated)
+	return strings.TrimPrefix(header.Get("Location"), reportsPath+"/"), err
+}
+
+// send posts a body, which may be empty, with pairs of further headers, and returns the headers of the
+// response. It returns an error for another status than want.
+func (s *service) send(ctx context.Context, token, path string, body []byte, want int, headers ...string) (http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	res, err := s.client.Do(req)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return "", err
+	if err == nil && res.StatusCode != want {
+		err = fmt.Errorf("POST %s: %s: %s", path, res.Status, answer)
 	}
-	if res.StatusCode != http.StatusCreated {
-		return "", fmt.Errorf("POST lab report: %s: %s", res.Status, answer)
-	}
-	return strings.TrimPrefix(res.Header.Get("Location"), reportsPath+"/"), nil
+	return res.Header, err
 }

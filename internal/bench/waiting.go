@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,11 +44,20 @@ func waiting(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer s.stop()
-	writing, err := writesAmongReminders(ctx, s)
+	who, err := s.cast(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cancelling, err := cancelAmongReminders(ctx, s)
+	owner, err := s.pool(ctx, postgres.Owner)
+	if err != nil {
+		return nil, err
+	}
+	defer owner.Close()
+	writing, err := writesAmongReminders(ctx, s, owner, who)
+	if err != nil {
+		return nil, err
+	}
+	cancelling, err := cancelAmongReminders(ctx, s, owner, who)
 	return append([]Measure{planning, writing}, cancelling...), err
 }
 
@@ -77,16 +84,7 @@ func compareFills(ctx context.Context, dir string, floor, fill func(context.Cont
 }
 
 // writesAmongReminders compares REST writes before and after the reminders are planned.
-func writesAmongReminders(ctx context.Context, s *service) (Measure, error) {
-	who, err := s.cast(ctx)
-	if err != nil {
-		return Measure{}, err
-	}
-	owner, err := s.pool(ctx, postgres.Owner)
-	if err != nil {
-		return Measure{}, err
-	}
-	defer owner.Close()
+func writesAmongReminders(ctx context.Context, s *service, owner *pgxpool.Pool, who cast) (Measure, error) {
 	rest, err := newPoster(ctx, s)
 	if err != nil {
 		return Measure{}, err
@@ -147,20 +145,11 @@ func planReminders(ctx context.Context, owner *pgxpool.Pool) error {
 
 // cancelAmongReminders compares cancellations with and without reminders, and confirmations, one at a
 // time and in turn.
-func cancelAmongReminders(ctx context.Context, s *service) ([]Measure, error) {
-	who, err := s.cast(ctx)
-	if err != nil {
-		return nil, err
-	}
+func cancelAmongReminders(ctx context.Context, s *service, owner *pgxpool.Pool, who cast) ([]Measure, error) {
 	patient, err := s.tool(ctx, "token", "--as", patientEmail)
 	if err != nil {
 		return nil, err
 	}
-	owner, err := s.pool(ctx, postgres.Owner)
-	if err != nil {
-		return nil, err
-	}
-	defer owner.Close()
 	with, without, err := bookAppointments(ctx, owner, who)
 	if err != nil {
 		return nil, err
@@ -177,7 +166,8 @@ func cancelAmongReminders(ctx context.Context, s *service) ([]Measure, error) {
 			{with[i], "/cancel", `{"reason": "other"}`, &cancel},
 		} {
 			began := time.Now()
-			if err := s.change(ctx, patient, "/api/appointments/"+turn.id.String()+turn.path, turn.body); err != nil {
+			_, err := s.send(ctx, patient, "/api/appointments/"+turn.id.String()+turn.path, []byte(turn.body), http.StatusOK, "If-Match", `"1"`)
+			if err != nil {
 				return nil, err
 			}
 			*turn.took += time.Since(began)
@@ -230,27 +220,4 @@ func bookAppointments(ctx context.Context, owner *pgxpool.Pool, who cast) (with,
 		return nil, nil, fmt.Errorf("book appointments: %w", err)
 	}
 	return all[:unNotified], all[unNotified:], nil
-}
-
-// change posts to the first version of a resource.
-func (s *service) change(ctx context.Context, token, path, body string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader([]byte(body)))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("If-Match", `"1"`)
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := s.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("POST %s: %s: %s", path, res.Status, answer)
-	}
-	return err
 }
