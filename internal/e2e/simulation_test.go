@@ -382,8 +382,7 @@ func (m *month) settle() {
 			+ (SELECT count(*) FROM notifications WHERE due_at <= due_now())
 			+ (SELECT count(*) FROM digests WHERE closed_at IS NULL AND due_at <= due_now())
 			+ (SELECT count(*) FROM escalations WHERE done_at IS NULL AND due_at <= due_now())
-			+ (SELECT count(*) FROM deliveries WHERE state = 'queued' AND channel <> ALL($1)
-				AND (attempt_started_at IS NULL OR attempt_started_at > now() - interval '30 seconds'))`, out) == 0
+			+ (SELECT count(*) FROM deliveries WHERE state = 'queued' AND channel <> ALL($1))`, out) == 0
 	})
 }
 
