@@ -290,6 +290,7 @@ func (s *Service) startRealtime(ctx context.Context, pl *pipeline, listener *led
 		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: rest.Rights(pl.directory, chat.New(pl.writer)), Origins: s.cfg.Origins, Logger: s.logger,
 		Inbox:  rest.InboxCounts(pl.writer),
 		Verify: rest.Sessions(pl.verifier, pl.directory), Denied: rest.Denials(pl.writer),
+		Limits: realtime.Limits{ConnectionsPerUser: s.cfg.SocketsPerPerson},
 	})
 	if err != nil {
 		stop()

@@ -92,7 +92,7 @@ var allowed = map[string][]string{
 	"docs":                  {},
 	"operator":              {"audit", "care", "clinic/directory", "config", "dispatch", "event", "fhirimport", "ledger", "notify", "notify/template", "outbox", "postgres", "postgres/embedded", "rule", "templateset"},
 	"app":                   {"**"},
-	"bench":                 {"ledger", "postgres", "postgres/embedded", "sandbox"},
+	"bench":                 {"auth", "ledger", "postgres", "postgres/embedded", "sandbox"},
 	"migrations":            {},
 	"archtest":              {},
 	"recipetest":            {},

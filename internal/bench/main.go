@@ -63,6 +63,14 @@ func parts() []part {
 	}
 }
 
+// largeParts are measured only by name, because they take long or need many file descriptors.
+func largeParts() []part {
+	return []part{
+		{"sockets", "1,000 sockets: memory, connecting, paced and bursts of events, frozen clients, a restart, resuming", sockets(1000)},
+		{"sockets-10k", "10,000 sockets, the same", sockets(10_000)},
+	}
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -101,12 +109,13 @@ func run(ctx context.Context, args []string) error {
 // choose parses the command line.
 func choose(args []string) (chosen []part, out string, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "", "comma-separated parts to measure (default all)")
+	only := flags.String("only", "", "comma-separated parts to measure (default all but sockets and sockets-10k)")
+	all := append(parts(), largeParts()...)
 	flags.StringVar(&out, "out", filepath.Join("bench", "latest.json"), "file for the result")
 	flags.Usage = func() {
 		_, _ = fmt.Fprintln(flags.Output(), "bench measures bin/carewire. Run make build first. Parts:")
-		for _, p := range parts() {
-			_, _ = fmt.Fprintf(flags.Output(), "  %-10s %s\n", p.name, p.about)
+		for _, p := range all {
+			_, _ = fmt.Fprintf(flags.Output(), "  %-11s %s\n", p.name, p.about)
 		}
 		_, _ = fmt.Fprintln(flags.Output(), "Flags:")
 		flags.PrintDefaults()
@@ -121,11 +130,11 @@ func choose(args []string) (chosen []part, out string, err error) {
 		return parts(), out, nil
 	}
 	for name := range strings.SplitSeq(*only, ",") {
-		i := slices.IndexFunc(parts(), func(p part) bool { return p.name == strings.TrimSpace(name) })
+		i := slices.IndexFunc(all, func(p part) bool { return p.name == strings.TrimSpace(name) })
 		if i < 0 {
 			return nil, "", fmt.Errorf("--only: unknown part %q; see --help", name)
 		}
-		chosen = append(chosen, parts()[i])
+		chosen = append(chosen, all[i])
 	}
 	return chosen, out, nil
 }

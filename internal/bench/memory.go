@@ -21,13 +21,19 @@ func memory(ctx context.Context, dir string) ([]Measure, error) {
 	}
 	defer s.stop()
 	wait(ctx, idleTime)
+	megabytes, err := s.memory(ctx)
+	return []Measure{alone("idle memory of the service", megabytes, "MiB")}, err
+}
+
+// memory returns the resident memory of the service in MiB.
+func (s *service) memory(ctx context.Context) (float64, error) {
 	out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", strconv.Itoa(s.cmd.Process.Pid)).Output()
 	if err != nil {
-		return nil, fmt.Errorf("get the service's memory from ps: %w", err)
+		return 0, fmt.Errorf("get the service's memory from ps: %w", err)
 	}
 	kilobytes, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	if err != nil {
-		return nil, fmt.Errorf("parse the output of ps %q: %w", out, err)
+		return 0, fmt.Errorf("parse the output of ps %q: %w", out, err)
 	}
-	return []Measure{alone("idle memory of the service", kilobytes/1024, "MiB")}, nil
+	return kilobytes / 1024, nil
 }

@@ -47,7 +47,7 @@ func (s *service) beside(ctx context.Context, args []string, env ...string) (*se
 	if err != nil {
 		return nil, err
 	}
-	env = append(env, "DATABASE_URL="+url, "CAREWIRE_DATA_DIR="+filepath.Join(filepath.Dir(s.dataDir), "second"))
+	env = append([]string{"DATABASE_URL=" + url, "CAREWIRE_DATA_DIR=" + filepath.Join(filepath.Dir(s.dataDir), "second")}, env...)
 	return start(ctx, s.dataDir, args, env)
 }
 

@@ -54,6 +54,8 @@ type Config struct {
 	TrustedProxies []string `env:"CAREWIRE_TRUSTED_PROXIES" envSeparator:"," about:"addresses or networks of proxies whose X-Forwarded-For or Forwarded header is trusted, comma-separated; default: none"`
 	// RateLimit is the maximum number of requests a second of one subject.
 	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500" about:"maximum requests a second of one subject"`
+	// SocketsPerPerson is the maximum number of open sockets of one person at one instance.
+	SocketsPerPerson int `env:"CAREWIRE_SOCKETS_PER_PERSON" envDefault:"50" about:"maximum open sockets of one person"`
 	// AuditClientAddress is how much of a client's address events store: full, prefix or off.
 	AuditClientAddress string `env:"CAREWIRE_AUDIT_CLIENT_ADDRESS" envDefault:"full" about:"how much of a client's address the audit trail stores: full, prefix (/24 of IPv4, /48 of IPv6) or off"`
 	// AuditClientRetention is how long the addresses and agents of events are stored; 0 means for

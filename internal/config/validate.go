@@ -151,6 +151,9 @@ func (c Config) validateLimits(add addError) {
 	if c.RateLimit < 1 {
 		add("CAREWIRE_RATE_LIMIT", "must be at least 1 request a second, not %d", c.RateLimit)
 	}
+	if c.SocketsPerPerson < 1 {
+		add("CAREWIRE_SOCKETS_PER_PERSON", "must be at least 1 socket, not %d", c.SocketsPerPerson)
+	}
 	if c.AuditClientAddress != "" && !slices.Contains(clientAddresses, c.AuditClientAddress) {
 		add("CAREWIRE_AUDIT_CLIENT_ADDRESS", "unknown value %q; want one of %s", c.AuditClientAddress, strings.Join(clientAddresses, ", "))
 	}
