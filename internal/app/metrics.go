@@ -203,10 +203,14 @@ func (m *metrics) watchSockets(stats func() realtime.Stats) {
 	gauge("carewire_socket_ring_oldest_position", "Oldest position in the ring; sockets behind it read from PostgreSQL.", func() float64 { return float64(stats().RingOldest) })
 	gauge("carewire_socket_ring_bytes", "Approximate upper bound of the memory of the events in the ring.", func() float64 { return float64(stats().RingBytes) })
 	gauge("carewire_socket_window_events", "Events buffered for sockets behind the ring.", func() float64 { return float64(stats().WindowEvents) })
+	gauge("carewire_socket_flight_bytes", "Bytes of the frames that clients have not received yet, each counted once.", func() float64 { return float64(stats().FlightBytes) })
 	gauge("carewire_socket_window_bytes", "Approximate upper bound of the memory of the events buffered for sockets behind the ring.", func() float64 { return float64(stats().WindowBytes) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "carewire_socket_pages_total", Help: "Reads from PostgreSQL for sockets behind the ring; sockets that need the same events share a read.",
 	}, func() float64 { return float64(stats().Pages) }))
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "carewire_socket_frames_total", Help: "Frames of events that this instance has encoded; sockets that see the same events share a frame.",
+	}, func() float64 { return float64(stats().FramesEncoded) }))
 }
 
 // pipelineCollector queries the state of the pipeline in the database at each scrape.

@@ -89,6 +89,7 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	go returnMemory(ctx)
 	logger := logging.New(cfg, os.Stderr)
 	for _, warning := range cfg.Warnings {
 		logger.WarnContext(ctx, "setting ignored", "reason", warning)

@@ -19,8 +19,12 @@ type Session struct {
 	// ID is the browser's session that opened the socket. The socket ends with it: at its event
 	// session.closed, at Hub.CloseSession, or at ExpiresAt, even if a token is refreshed. It is
 	// uuid.Nil for a bearer token.
-	ID    uuid.UUID
+	ID uuid.UUID
+	// Actor has the person's memberships as they were after Since.
 	Actor care.Actor
+	// Since is Hub.Head before the actor was read: later changes of their rights arrive with the
+	// ledger. If it is zero, the actor is read again.
+	Since ledger.Cursor
 	// ExpiresAt is when the socket is closed with 4401 unless it is refreshed before; zero means
 	// never.
 	ExpiresAt time.Time
@@ -103,6 +107,10 @@ type Limits struct {
 	// FrameEvents and FrameBytes end a frame, whichever is reached first; 256 and 64 KiB.
 	FrameEvents int
 	FrameBytes  int
+	// FlightBytes is how much may be in flight to all clients before each has only one frame of
+	// 4 KiB in flight, so that many clients that read slowly take little memory; 64 MiB. A frame in
+	// flight to several clients counts once.
+	FlightBytes int
 	// AdvanceAfter is the average time after which a session without events gets an empty frame,
 	// so that its cursor does not fall far behind; 5 s. Each session waits between half and one
 	// and a half times as long, at random.
@@ -121,9 +129,16 @@ const (
 	// inFlight is the maximum number of a session's messages in Melody's buffer. Two are enough to
 	// keep a connection busy; the third lets a short answer follow two frames.
 	inFlight = 3
+	// crowdedFrame is the size of a frame once Limits.FlightBytes are in flight.
+	crowdedFrame = 4 << 10
+	// frameCache bounds the encoded frames that are kept for sessions with the same cursor.
+	frameCache = 8 << 20
 	// melodyBuffer has room for the messages in flight and the close message, with a reserve: it
 	// must never be full.
 	melodyBuffer = inFlight + 5
+	// readBuffer is the buffer of each socket, most of which receive nothing but pongs. writeBuffer is
+	// that of each write; a larger frame is not copied.
+	readBuffer, writeBuffer = 512, 4 << 10
 	// slots is the number of parts of a tick. Each session has its turn in one of them.
 	slots = 8
 	// maxReplies is the maximum number of waiting answers for a client that sends requests without
@@ -157,6 +172,7 @@ func (l Limits) withDefaults() Limits {
 		MaxBehind:          cmp.Or(l.MaxBehind, 500_000),
 		FrameEvents:        cmp.Or(l.FrameEvents, 256),
 		FrameBytes:         cmp.Or(l.FrameBytes, 64<<10),
+		FlightBytes:        cmp.Or(l.FlightBytes, 64<<20),
 		AdvanceAfter:       cmp.Or(l.AdvanceAfter, 5*time.Second),
 		Tick:               cmp.Or(l.Tick, time.Second),
 		PingPeriod:         cmp.Or(l.PingPeriod, 25*time.Second),

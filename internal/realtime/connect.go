@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,10 +43,11 @@ const (
 func sessionOf(ms *melody.Session) *session { return ms.MustGet(sessionKey).(*session) }
 
 // Serve upgrades the request to a socket of the session's person, starting at the cursor if there
-// is one, and returns when the socket has ended. If it returns an error, nothing was written yet:
-// care.Malformed for a request that is not a handshake of this protocol, care.Forbidden for an
-// origin or a person that may not connect, care.Unauthenticated, care.RateLimited for too many
-// sockets of one person, care.Unavailable while the service starts or stops.
+// is one, and returns once the socket is open: it then has its own goroutines, so that the request's
+// goroutine and buffers are free. If it returns an error, nothing was written yet: care.Malformed
+// for a request that is not a handshake of this protocol, care.Forbidden for an origin or a person
+// that may not connect, care.Unauthenticated, care.RateLimited for too many sockets of one person,
+// care.Unavailable while the service starts or stops.
 func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, sess Session, cursor string) error {
 	if err := h.check(r, sess); err != nil {
 		return err
@@ -53,17 +56,34 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, sess Session, cursor
 	if err != nil {
 		return err
 	}
-	defer release()
 	s, err := h.newSession(r, sess, cursor)
 	if err != nil {
+		release()
 		return err
 	}
+	opened := make(chan struct{})
+	s.open = sync.OnceFunc(func() { close(opened) })
+	go h.run(s, w, r, release)
+	<-opened
+	return nil
+}
+
+// run upgrades the request and reads the socket until it ends. The request and its writer are used
+// only until the session is open.
+func (h *Hub) run(s *session, w http.ResponseWriter, r *http.Request, release func()) {
+	defer release()
+	defer s.open() // If the upgrade has failed.
 	defer h.remove(s)
+	defer func() {
+		if p := recover(); p != nil { // The other sockets of the process go on.
+			h.logger.Error("panic in a socket", "panic", fmt.Sprint(p), "stack", string(debug.Stack()), "user_id", s.user)
+			s.cut()
+		}
+	}()
 	if err := h.melody.HandleRequestWithKeys(hijacker{w, s}, r, map[string]any{sessionKey: s}); err != nil {
 		// The upgrade has answered the request, or the connection is lost.
 		h.logger.Debug("socket not opened", "error", err.Error(), "user_id", s.user)
 	}
-	return nil
 }
 
 // hijacker finds the connection below the router's wrappers, and limits its frames.
@@ -139,13 +159,17 @@ func (h *Hub) reserve(user uuid.UUID) (release func(), err error) {
 	}, nil
 }
 
+// Head returns the cursor behind the last event that this instance has read; zero before it has read
+// any.
+func (h *Hub) Head() ledger.Cursor { return h.ring.newest() }
+
 // newSession reads the initial state of a session, while the request can still be refused.
 //
 // The order matters. First comes the position from which changes of rights will be watched, then
 // the rights: a change up to that position is part of the rights that are read then, and a later
 // change arrives as an event. In the other order, a role that was revoked between the two would be
-// kept for ever. A client's cursor may be ahead of this process's tail; checking it first proves
-// that its position is committed.
+// kept for ever. The caller has read the rights behind Session.Since. They are read again for a
+// client's cursor ahead of it, whose check has proved that its position is committed.
 func (h *Hub) newSession(r *http.Request, sess Session, cursor string) (*session, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
@@ -160,16 +184,26 @@ func (h *Hub) newSession(r *http.Request, sess Session, cursor string) (*session
 	h.mu.Lock()
 	s.history = h.history
 	h.mu.Unlock()
-	head := h.ring.newest()
+	head, known := sess.Since, sess.Since != ledger.Cursor{}
+	if !known {
+		head = h.ring.newest()
+	}
 	start, resync, err := h.start(ctx, cursor, head)
 	if err != nil {
 		return nil, err
 	}
-	actor, err := h.actor(ctx, s.user, s.id)
-	if err != nil {
-		return nil, err
+	memberships := sess.Actor.Memberships
+	if !known || start.Position > head.Position {
+		actor, err := h.actor(ctx, s.user, s.id)
+		if err != nil {
+			return nil, err
+		}
+		memberships = actor.Memberships
 	}
-	s.rights = rights{user: s.user, memberships: slices.Clone(actor.Memberships), patients: map[uuid.UUID]*patientRights{}, conversations: map[uuid.UUID]conversationRights{}}
+	if len(memberships) == 0 {
+		return nil, noRole()
+	}
+	s.rights = rights{user: s.user, memberships: slices.Clone(memberships), patients: map[uuid.UUID]*patientRights{}, conversations: map[uuid.UUID]conversationRights{}}
 	s.since.Store(max(head.Position, start.Position))
 	s.scanned, s.sentTo, s.cursor, s.expiresAt = start.Position, start.Position, h.codec.Encode(start), sess.ExpiresAt
 	if resync != "" {
@@ -192,6 +226,9 @@ func (h *Hub) start(ctx context.Context, text string, head ledger.Cursor) (ledge
 	if err != nil {
 		return head, "invalid", nil //nolint:nilerr // An invalid cursor is answered with resync.
 	}
+	if h.ring.has(cursor) {
+		return cursor, "", nil
+	}
 	err = ledger.Resume(ctx, h.pool, cursor)
 	if stale, ok := errors.AsType[*ledger.ResyncError](err); ok {
 		return head, stale.Reason, nil
@@ -205,9 +242,11 @@ func (h *Hub) start(ctx context.Context, text string, head ledger.Cursor) (ledge
 	return cursor, "", nil
 }
 
-// connected adds the session to the hub. Melody calls it before it starts to write.
+// connected adds the session to the hub. Melody calls it after the upgrade, before it reads.
 func (h *Hub) connected(ms *melody.Session) {
 	s := sessionOf(ms)
+	ms.Request = nil // Its headers would take memory for as long as the socket is open.
+	s.open()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.socket = ms
@@ -256,6 +295,7 @@ func (h *Hub) remove(s *session) {
 	s.expireAt(time.Time{})
 	h.index.leave(s, s.joined...)
 	s.replies = nil
+	s.landAll()
 	h.mu.Lock()
 	delete(h.sessions[s.slot], s)
 	h.mu.Unlock()

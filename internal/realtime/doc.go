@@ -26,6 +26,8 @@
 // At most a few messages per session wait in Melody's buffer, which is larger: Melody silently
 // drops messages that do not fit. HandleSentMessage returns the credit. Later events wait in the
 // ring or in the database, so that a client that does not read takes no memory and delays no other.
+// What is in flight is also bounded for all sessions together: above Limits.FlightBytes each has one
+// small frame in flight.
 //
 // The ring, the windows and the rooms are not packages of their own: they share the entry, whose
 // change of rights ends sessions, and the lock order below spans all of them.

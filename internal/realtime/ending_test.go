@@ -99,9 +99,11 @@ func TestSession_ThatIsClosedWhileItsSocketOpensEndsIt(t *testing.T) {
 				c.Authorizer = signingOut{c.Authorizer.(directory), func(session uuid.UUID) {
 					b.exec(t, "DELETE FROM web_sessions WHERE id = $1", session)
 					b.append(t, b.closed(session, b.nurse), b.report(b.patient, b.here), b.report(b.patient, b.here))
-					require.Eventually(t, func() bool { return b.hub.Stats().Position == 3 }, patience, time.Millisecond)
+					require.Eventually(t, func() bool { return b.hub.Stats().Position == 4 }, patience, time.Millisecond)
 				}}
 			})
+			b.append(t, b.report(b.patient, b.here))
+			require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
 			b.expires = time.Now().Add(time.Hour)
 			c := b.open(t, b.nurse, bySession(b.browser(t, b.nurse)))
 			require.Equal(t, "hello", c.next().Type)

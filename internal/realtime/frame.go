@@ -56,6 +56,9 @@ type frame struct {
 	last    *entry
 	entries []*entry
 	bytes   int
+	// end is the position where the frame should end, because another session's frame from the same
+	// cursor did; 0 for none.
+	end int64
 }
 
 // add adds an event to the frame. It returns false for an event without JSON.
@@ -69,11 +72,16 @@ func (f *frame) add(e *entry) bool {
 	return true
 }
 
+// fixedBytes is the size of a frame without its cursors and events.
+const fixedBytes = len(`{"type":"events","from":"","to":"","events":[]}`)
+
+// size returns an upper bound of the encoded frame's size.
+func (f *frame) size(from, to string) int { return fixedBytes + len(from) + len(to) + f.bytes }
+
 // encode writes the frame without encoding/json: the events are JSON already, and a cursor has no
 // character that JSON escapes.
 func (f *frame) encode(from, to string) []byte {
-	const fixed = len(`{"type":"events","from":"","to":"","events":[]}`)
-	b := make([]byte, 0, fixed+len(from)+len(to)+f.bytes)
+	b := make([]byte, 0, f.size(from, to))
 	b = append(b, `{"type":"events","from":"`...)
 	b = append(b, from...)
 	b = append(b, `","to":"`...)

@@ -42,9 +42,12 @@ type Hub struct {
 	limits     Limits
 
 	melody *melody.Melody
-	ring   *ring
+	// writeBuffers are used by the sockets that are being written.
+	writeBuffers sync.Pool
+	ring         *ring
 	// windows are behind the ring.
 	windows *windows
+	frames  *frames
 	index   *index
 	wakes   *queue
 	// inbox reads counts; counts has the people whose counts are due.
@@ -78,7 +81,7 @@ func New(cfg Config) (*Hub, error) {
 		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, authorizer: cfg.Authorizer, verify: cfg.Verify,
 		inbox: cfg.Inbox, counts: newCountQueue(),
 		denied: cfg.Denied, origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
-		ring: newRing(limits.RingEvents, limits.RingBytes), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
+		ring: newRing(limits.RingEvents, limits.RingBytes), frames: newFrames(frameCache, limits.FlightBytes), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
 		perUser: map[uuid.UUID]int{},
 	}
 	for i := range h.sessions {
@@ -101,10 +104,13 @@ func (h *Hub) newMelody() *melody.Melody {
 	m.Config.MessageBufferSize = melodyBuffer
 	m.Upgrader.Subprotocols = []string{Subprotocol}
 	m.Upgrader.HandshakeTimeout = askTimeout
+	m.Upgrader.ReadBufferSize = readBuffer
+	m.Upgrader.WriteBufferSize = writeBuffer
+	m.Upgrader.WriteBufferPool = &h.writeBuffers
 	m.Upgrader.CheckOrigin = func(*http.Request) bool { return true } // Serve has checked it.
 	m.HandleConnect(func(ms *melody.Session) { h.connected(ms) })
 	m.HandleSentMessage(func(ms *melody.Session, _ []byte) { sessionOf(ms).sent() })
-	m.HandleMessage(func(ms *melody.Session, msg []byte) { sessionOf(ms).received(ms.Request.Context(), msg) })
+	m.HandleMessage(func(ms *melody.Session, msg []byte) { sessionOf(ms).received(msg) })
 	m.HandleMessageBinary(func(ms *melody.Session, _ []byte) { sessionOf(ms).receivedBinary() })
 	m.HandleError(func(ms *melody.Session, err error) {
 		// Called from within Write, where the session's lock may be memberships: take no lock here.
@@ -347,6 +353,10 @@ type Stats struct {
 	// WindowEvents is the number of events, of about WindowBytes, in memory for sessions further
 	// behind. Pages counts the reads of such events from PostgreSQL since the Hub was created.
 	WindowEvents, WindowBytes, Pages int64
+	// FlightBytes is the size of the frames that clients have not received yet, each counted once.
+	// FramesEncoded counts the frames since the Hub was created: one that several clients get counts
+	// once.
+	FlightBytes, FramesEncoded int64
 }
 
 // Stats returns the current state, for metrics.
@@ -361,5 +371,6 @@ func (h *Hub) Stats() Stats {
 	st.RingEvents, st.RingOldest, st.RingBytes = events, oldest, int64(bytes)
 	st.WindowEvents, bytes = h.windows.span()
 	st.WindowBytes = int64(bytes)
+	st.FlightBytes, st.FramesEncoded = h.frames.flying.Load(), h.frames.encoded.Load()
 	return st
 }

@@ -82,6 +82,7 @@ type bundle struct {
 	url           string // Of the hub started last.
 	codec         *ledger.Codec
 	seq           *ledger.Sequencer
+	authorizer    realtime.Authorizer
 	wakes         []chan struct{} // One a hub.
 	here, other   uuid.UUID
 	patient       uuid.UUID
@@ -125,6 +126,7 @@ func (b *bundle) start(tb testing.TB, change ...func(*realtime.Config)) {
 	for _, c := range change {
 		c(&cfg)
 	}
+	b.authorizer = cfg.Authorizer
 	hub, err := realtime.New(cfg)
 	require.NoError(tb, err)
 	b.hub = hub
@@ -158,17 +160,40 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 	return conn, err
 }
 
+// serve authenticates as the API does: the session's rights are read after the hub's head.
 func (b *bundle) serve(hub *realtime.Hub, w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
-	s := realtime.Session{ExpiresAt: b.expires}
+	s := realtime.Session{ExpiresAt: b.expires, Since: hub.Head()}
 	b.mu.Unlock()
-	s.Actor.UserID, _ = uuid.Parse(r.Header.Get("X-User"))
-	s.ID, _ = uuid.Parse(r.Header.Get("X-Session"))
-	err := hub.Serve(w, r, s, r.URL.Query().Get("cursor"))
+	err := b.authenticate(r, &s)
+	if err == nil {
+		err = hub.Serve(w, r, s, r.URL.Query().Get("cursor"))
+	}
 	if err != nil {
 		status := map[care.Code]int{care.Malformed: 400, care.Invalid: 422, care.Unauthenticated: 401, care.Forbidden: 403, care.RateLimited: 429, care.Unavailable: 503}[care.CodeOf(err)]
 		http.Error(w, err.Error(), max(status, 400))
 	}
+}
+
+func (b *bundle) authenticate(r *http.Request, s *realtime.Session) error {
+	id, err := uuid.Parse(r.Header.Get("X-User"))
+	if err != nil {
+		return nil // A program.
+	}
+	s.Actor, err = b.authorizer.GetActor(r.Context(), id)
+	s.Actor.UserID = id
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // Without a role.
+	}
+	if err != nil || r.Header.Get("X-Session") == "" {
+		return err
+	}
+	s.ID = uuid.MustParse(r.Header.Get("X-Session"))
+	open, err := b.authorizer.HasSession(r.Context(), s.ID)
+	if err == nil && !open {
+		err = care.Errorf(care.Unauthenticated, "the session has ended")
+	}
+	return err
 }
 
 func (b *bundle) verify(_ context.Context, token string) (realtime.Session, error) {

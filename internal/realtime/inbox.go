@@ -136,8 +136,8 @@ func (s *session) offerCounts(frame []byte) {
 
 // sendCounts sends the waiting counts, after the events that were read before.
 func (s *session) sendCounts() {
-	if s.counts != nil && s.flying < inFlight && !s.closing {
-		s.write(s.counts)
+	if s.counts != nil && len(s.flying) < inFlight && !s.closing {
+		s.write(s.counts, nil)
 		s.counts = nil
 	}
 }

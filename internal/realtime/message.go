@@ -25,8 +25,8 @@ type request struct {
 
 // received answers one message. Melody calls it for one message at a time; framelimit has counted
 // it.
-func (s *session) received(ctx context.Context, msg []byte) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+func (s *session) received(msg []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	req, p := parseRequest(msg)
 	if p != nil {

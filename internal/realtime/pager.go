@@ -144,7 +144,7 @@ func (h *Hub) actor(ctx context.Context, user, session uuid.UUID) (care.Actor, e
 		return care.Actor{}, fmt.Errorf("read rights: %w", err)
 	}
 	if len(actor.Memberships) == 0 {
-		return care.Actor{}, care.Errorf(care.Forbidden, "you have no role at any clinic: ask your clinic's administrator")
+		return care.Actor{}, noRole()
 	}
 	if session == uuid.Nil {
 		return actor, nil
@@ -157,4 +157,8 @@ func (h *Hub) actor(ctx context.Context, user, session uuid.UUID) (care.Actor, e
 		return care.Actor{}, care.Errorf(care.Unauthenticated, "%s", endSession.reason)
 	}
 	return actor, nil
+}
+
+func noRole() error {
+	return care.Errorf(care.Forbidden, "you have no role at any clinic: ask your clinic's administrator")
 }

@@ -83,6 +83,17 @@ func (r *ring) after(position int64, buf []*entry) (int, bool) {
 	return n, true
 }
 
+// has reports whether reading can continue from the cursor: it is that of an event in the ring, in
+// the present epoch.
+func (r *ring) has(c ledger.Cursor) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if c.Epoch != r.head.Epoch || c.Position < r.first || c.Position > r.head.Position {
+		return false
+	}
+	return r.entries[c.Position%int64(len(r.entries))].place == c
+}
+
 // setHead replaces the cursor of the last event: a new epoch without events has another cursor for
 // the same position.
 func (r *ring) setHead(head ledger.Cursor) {

@@ -34,6 +34,8 @@ type session struct {
 	since atomic.Int64
 	// history is the hub's count when the session began.
 	history int
+	// open reports that the socket is open, or will never be.
+	open func()
 	// slot is the part of a tick in which the session has its turn.
 	slot int
 
@@ -64,8 +66,9 @@ type session struct {
 	// recheckDue reports that the rights must be read again before anything behind scanned is
 	// sent.
 	recheckDue bool
-	// flying is the number of messages that Melody has and the network has not.
-	flying  int
+	// flying are the messages that Melody has and the network has not, in their order: a frame of
+	// events, or nil for another message.
+	flying  []*sharedFrame
 	replies [][]byte
 	// counts is an inbox frame that waits for credit; nil for none.
 	counts    []byte
@@ -110,8 +113,8 @@ func (s *session) end(how *ending) {
 // scan reads on, in the ring or in the windows behind it, and adds the visible events to frames.
 func (s *session) scan() {
 	var buf [scanChunk]*entry
-	var f frame
-	for s.flying < inFlight && !s.closing {
+	f := s.begin(frame{})
+	for s.credit() && !s.closing {
 		if s.recheckDue {
 			s.requestPage()
 			return
@@ -120,7 +123,7 @@ func (s *session) scan() {
 		if n == 0 {
 			s.emit(&f)
 			s.behind = !inRing
-			if s.behind && s.flying < inFlight && !s.closing {
+			if s.behind && s.credit() && !s.closing {
 				s.requestPage()
 			}
 			return
@@ -140,6 +143,11 @@ func (s *session) scan() {
 	}
 }
 
+// credit reports whether another message may be in flight.
+func (s *session) credit() bool {
+	return len(s.flying) == 0 || len(s.flying) < inFlight && !s.hub.frames.crowded()
+}
+
 // requestPage queues the session for a pager.
 func (s *session) requestPage() {
 	s.paging = true
@@ -147,7 +155,17 @@ func (s *session) requestPage() {
 }
 
 func (s *session) full(f *frame) bool {
-	return len(f.entries) >= s.hub.limits.FrameEvents || f.bytes >= s.hub.limits.FrameBytes
+	limit := s.hub.limits.FrameBytes
+	if s.hub.frames.crowded() {
+		limit = min(limit, crowdedFrame)
+	}
+	return len(f.entries) >= s.hub.limits.FrameEvents || f.bytes >= limit || len(f.entries) > 0 && s.scanned == f.end
+}
+
+// begin returns an empty frame at the session's cursor. It ends where another session's frame did,
+// unless that is so small that a session which is behind should send more at once.
+func (s *session) begin(f frame) frame {
+	return frame{entries: f.entries[:0], end: s.hub.frames.end(s.cursor, s.hub.limits.FrameBytes/4)}
 }
 
 // consume reads the next event: it adds the event to the frame if it is visible, and applies its
@@ -205,17 +223,22 @@ func (s *session) rejoin() {
 	s.joined = want
 }
 
-// emit sends the frame if it has events, and empties it.
+// emit sends the frame if it has events, and begins the next one.
 func (s *session) emit(f *frame) {
 	if len(f.entries) > 0 {
 		s.send(f, f.last.at(s.hub.codec))
 	}
-	f.entries, f.bytes = f.entries[:0], 0
+	*f = s.begin(*f)
 }
 
 // send sends a frame that starts where the last one ended.
 func (s *session) send(f *frame, to string) {
-	s.write(f.encode(s.cursor, to))
+	if len(f.entries) == 0 {
+		s.write(f.encode(s.cursor, to), nil)
+	} else {
+		shared := s.hub.frames.take(s.cursor, to, f)
+		s.write(shared.encode(), shared)
+	}
 	s.cursor, s.sentTo, s.lastSent = to, s.scanned, time.Now()
 }
 
@@ -234,7 +257,7 @@ func (s *session) advance(now time.Time, idle ledger.Cursor, text func() string)
 	}
 	s.scanned = max(s.scanned, idle.Position)
 	skipped := idle.Position - s.sentTo
-	if skipped > 0 && s.late(now, skipped) && s.flying == 0 {
+	if skipped > 0 && s.late(now, skipped) && len(s.flying) == 0 {
 		s.send(&frame{}, text())
 		s.patience = randomPatience()
 	}
@@ -262,19 +285,21 @@ func (s *session) answer(r reply) {
 }
 
 func (s *session) sendReplies() {
-	for len(s.replies) > 0 && s.flying < inFlight && !s.closing {
-		s.write(s.replies[0])
+	for len(s.replies) > 0 && len(s.flying) < inFlight && !s.closing {
+		s.write(s.replies[0], nil)
 		s.replies[0] = nil
 		s.replies = s.replies[1:]
 	}
 }
 
-// write passes a message to Melody. sent returns the credit that it takes.
-func (s *session) write(msg []byte) {
+// write passes a message to Melody: an events frame with its shared form, or another one with nil.
+// sent returns the credit that it takes.
+func (s *session) write(msg []byte, shared *sharedFrame) {
 	if s.closing {
+		s.hub.frames.land(shared)
 		return
 	}
-	s.flying++
+	s.flying = append(s.flying, shared)
 	if err := s.socket.Write(msg); err != nil {
 		s.closing = true // Its reader has ended, or will.
 	}
@@ -284,8 +309,19 @@ func (s *session) write(msg []byte) {
 func (s *session) sent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flying--
+	if len(s.flying) > 0 { // The session may have been removed.
+		s.hub.frames.land(s.flying[0])
+		s.flying = slices.Delete(s.flying, 0, 1)
+	}
 	s.flushLocked()
+}
+
+// landAll ends all flights of a session that has ended.
+func (s *session) landAll() {
+	for _, shared := range s.flying {
+		s.hub.frames.land(shared)
+	}
+	s.flying = nil
 }
 
 func (s *session) close(code int, reason string) {
@@ -321,6 +357,16 @@ func (s *session) flooded(control bool) {
 	s.hub.logger.Info("socket closed", "user_id", s.user, "code", code)
 	// An error means that it is closed already, or that the client does not read.
 	_ = s.socket.WebsocketConnection().WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(floodWait))
+}
+
+// cut ends the connection without a close message.
+func (s *session) cut() {
+	s.mu.Lock()
+	socket := s.socket
+	s.mu.Unlock()
+	if socket != nil {
+		_ = socket.WebsocketConnection().Close()
+	}
 }
 
 // expireAt closes the session at the given time, which replaces an earlier one; zero means never.

@@ -272,10 +272,12 @@ func TestRights_RevokedDuringTheHandshakeAreNotKept(t *testing.T) {
 		read := c.Authorizer.(directory)
 		c.Authorizer = interrupted{read, func() {
 			b.append(t, b.membership("membership.revoked", b.doctor, b.here, care.Doctor))
-			require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
+			require.Eventually(t, func() bool { return b.hub.Stats().Position == 2 }, patience, time.Millisecond)
 		}}
 	})
 	b.member(t, b.doctor, b.other, care.Nurse)
+	b.append(t, b.report(b.patient, b.here))
+	require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
 	c := b.dial(t, b.doctor)
 	elsewhere := b.report(b.patient, b.other)
 	b.append(t, b.report(b.patient, b.here), elsewhere)

@@ -41,13 +41,14 @@ func registerSocket(api *httpapi.Server, dir *directory.Service, hub *realtime.H
 			return problem.RoleMissing("sockets", "realtime")
 		}
 		r := c.Request()
+		since := hub.Head() // Before the person is read: the hub applies later changes of their rights.
 		session, err := socketSession(api, dir, r)
 		if err != nil {
 			return err
 		}
 		w := httpapi.TrackHijack(c.Response(), r)
 		return hub.Serve(w, r, realtime.Session{
-			ID: session.ID, Actor: session.Actor, ExpiresAt: session.ExpiresAt, Client: httpapi.CommandOf(r.Context()).Client,
+			ID: session.ID, Actor: session.Actor, Since: since, ExpiresAt: session.ExpiresAt, Client: httpapi.CommandOf(r.Context()).Client,
 		}, r.URL.Query().Get("cursor"))
 	})
 }
