@@ -83,7 +83,8 @@ type bundle struct {
 	codec         *ledger.Codec
 	seq           *ledger.Sequencer
 	authorizer    realtime.Authorizer
-	wakes         []chan struct{} // One a hub.
+	ahead         func(r *http.Request) // Changes a request whose person was read.
+	wakes         []chan struct{}       // One a hub.
 	here, other   uuid.UUID
 	patient       uuid.UUID
 	stranger      uuid.UUID // A patient without a care team.
@@ -166,6 +167,9 @@ func (b *bundle) serve(hub *realtime.Hub, w http.ResponseWriter, r *http.Request
 	s := realtime.Session{ExpiresAt: b.expires, Since: hub.Head()}
 	b.mu.Unlock()
 	err := b.authenticate(r, &s)
+	if b.ahead != nil {
+		b.ahead(r)
+	}
 	if err == nil {
 		err = hub.Serve(w, r, s, r.URL.Query().Get("cursor"))
 	}
@@ -178,7 +182,7 @@ func (b *bundle) serve(hub *realtime.Hub, w http.ResponseWriter, r *http.Request
 func (b *bundle) authenticate(r *http.Request, s *realtime.Session) error {
 	id, err := uuid.Parse(r.Header.Get("X-User"))
 	if err != nil {
-		return nil // A program.
+		return nil //nolint:nilerr // A program.
 	}
 	s.Actor, err = b.authorizer.GetActor(r.Context(), id)
 	s.Actor.UserID = id

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/realtime"
@@ -190,6 +193,39 @@ func TestResume_ContinuesFromACursorOfAnInstanceAhead(t *testing.T) {
 	last := b.report(b.patient, b.here)
 	b.append(t, last)
 	c.gets(last)
+}
+
+func TestResume_FromACursorOfAnInstanceAheadReadsTheRightsAgain(t *testing.T) {
+	t.Parallel()
+	var b *bundle
+	var once sync.Once
+	b = setup(t, func(c *realtime.Config) {
+		c.Authorizer = interrupted{c.Authorizer.(directory), func() {
+			// The role is revoked after the person was read. The client has the event already, from another instance.
+			once.Do(func() {
+				b.wakes = nil
+				b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1 AND clinic_id = $2", b.doctor, b.here)
+				b.append(t, b.membership("membership.revoked", b.doctor, b.here, care.Doctor))
+			})
+		}}
+	})
+	b.member(t, b.doctor, b.other, care.Nurse)
+	b.append(t, b.report(b.patient, b.here))
+	require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
+	// The cursor behind the second event is known before that event only to a test: its hash follows from the event.
+	b.ahead = func(r *http.Request) {
+		head, err := ledger.Head(context.Background(), b.db.App)
+		if err != nil {
+			return
+		}
+		q := r.URL.Query()
+		q.Set("cursor", b.codec.Encode(head))
+		r.URL.RawQuery = q.Encode()
+	}
+	c := b.dial(t, b.doctor)
+	elsewhere := b.report(b.patient, b.other)
+	b.append(t, b.report(b.patient, b.here), elsewhere)
+	c.gets(elsewhere)
 }
 
 func TestResume_SendsResyncForAnInvalidCursor(t *testing.T) {

@@ -38,3 +38,25 @@ func TestRing_ReturnsTheNextEventsOrReportsThatItForgotThem(t *testing.T) {
 		}
 	}
 }
+
+func TestRing_KnowsTheCursorsOfItsEvents(t *testing.T) {
+	t.Parallel()
+	at := func(epoch int32, position int64, hash byte) ledger.Cursor {
+		return ledger.Cursor{Epoch: epoch, Position: position, Hash: [8]byte{hash}}
+	}
+	r := newRing(3, 1<<20)
+	r.reset(at(2, 4, 4))
+	require.False(t, r.has(at(2, 4, 4)), "the event before the first one is not in the ring")
+	for position := int64(5); position <= 8; position++ {
+		r.append([]*entry{{place: at(2, position, byte(position)), size: 1}})
+	}
+	for position := int64(6); position <= 8; position++ {
+		require.True(t, r.has(at(2, position, byte(position))))
+	}
+	require.False(t, r.has(at(2, 5, 5)), "forgotten")
+	require.False(t, r.has(at(2, 9, 9)), "not read yet")
+	require.False(t, r.has(at(2, 7, 9)), "of another history")
+	require.False(t, r.has(at(1, 7, 7)), "of an earlier epoch")
+	r.setHead(at(3, 8, 8))
+	require.False(t, r.has(at(2, 7, 7)), "of an epoch that has ended")
+}
