@@ -100,6 +100,11 @@ func (c *crowd) open(ctx context.Context, s *service, one *socket) error {
 		return fmt.Errorf("open a socket: %w", err)
 	}
 	_ = res.Body.Close()
+	// A pong that is late on a busy machine is no failure.
+	conn.SetPingHandler(func(data string) error {
+		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(startTimeout))
+		return nil
+	})
 	one.conn, one.done = conn, make(chan struct{})
 	go c.read(one)
 	return nil

@@ -16,11 +16,12 @@ import (
 const (
 	// socketPeople is the number of nurses who share the sockets.
 	socketPeople = 20
-	// burstEvents are committed in one transaction.
-	burstEvents = 1000
-	// pacedEvents are committed one by one, with pacedPause in between: 20 a second.
-	pacedEvents = 200
-	pacedPause  = 50 * time.Millisecond
+	// burstReceived is how often an event is received in a burst, by all sockets together.
+	burstReceived = 1_000_000
+	// pacedReceived is how often an event is received each second while events are committed one by one
+	// for pacedTime: 20 events a second by 1,000 sockets.
+	pacedReceived = 20_000
+	pacedTime     = 10 * time.Second
 	// missedEvents is how far behind a client resumes.
 	missedEvents = 100_000
 	// idleSockets is how long sockets are idle before their memory is measured.
@@ -42,6 +43,8 @@ type house struct {
 	owner          *pgxpool.Pool
 	who            cast
 	crowd          *crowd
+	// burstEvents are committed in one transaction. perSecond is how many are committed one by one.
+	burstEvents, perSecond int
 	// sent is the number of events that each socket has received, or will.
 	sent int64
 }
@@ -69,7 +72,7 @@ func sockets(n int) func(ctx context.Context, dir string) ([]Measure, error) {
 }
 
 func openHouse(ctx context.Context, dir string, n int) (*house, error) {
-	h := &house{}
+	h := &house{burstEvents: burstReceived / n, perSecond: pacedReceived / n}
 	var err error
 	if h.writer, err = serveDemo(ctx, dir, "api,dispatch"); err != nil {
 		return nil, err
@@ -143,6 +146,18 @@ func (h *house) commit(ctx context.Context, n int) error {
 	return err
 }
 
+// pace commits events one by one until pacing ends, and returns their number.
+func (h *house) pace(ctx, pacing context.Context) (n int, err error) {
+	for ; pacing.Err() == nil; n++ {
+		began := time.Now()
+		if err := h.commit(ctx, 1); err != nil {
+			return n, err
+		}
+		wait(pacing, time.Second/time.Duration(h.perSecond)-time.Since(began))
+	}
+	return n, nil
+}
+
 // received waits until every socket has received what was sent.
 func (h *house) received(ctx context.Context) error {
 	return h.crowd.await(ctx, h.sent*int64(len(h.crowd.sockets)))
@@ -195,32 +210,32 @@ func (h *house) paced(ctx context.Context) ([]Measure, error) {
 	base := percentile(floor, 50) + percentile(write, 50)
 	h.crowd.time()
 	m := newMeter(ctx, h.owner, h.server)
-	for range pacedEvents {
-		began := time.Now()
-		if err := h.commit(ctx, 1); err != nil {
-			return nil, err
-		}
-		wait(ctx, pacedPause-time.Since(began))
+	pacing, stop := context.WithTimeout(ctx, pacedTime)
+	defer stop()
+	events, err := h.pace(ctx, pacing)
+	if err != nil {
+		return nil, err
 	}
 	if err := h.received(ctx); err != nil {
 		return nil, err
 	}
-	n := float64(pacedEvents * len(h.crowd.sockets))
+	n := float64(events * len(h.crowd.sockets))
 	used, times := m.since(), h.crowd.times(50, 99)
+	paced := fmt.Sprintf("%d events/s", h.perSecond)
 	progress("paced: p50 %s, p99 %s%s", times[0], times[1], m.per(n))
 	return []Measure{
-		beside("20 events/s, p50", millis(times[0]), "ms", millis(base)),
-		beside("20 events/s, p99", millis(times[1]), "ms", millis(base)),
-		alone("20 events/s, processor time of the service a received event", used.service/n*1e6, "µs"),
+		beside(paced+", p50", millis(times[0]), "ms", millis(base)),
+		beside(paced+", p99", millis(times[1]), "ms", millis(base)),
+		alone(paced+", processor time of the service a received event", used.service/n*1e6, "µs"),
 	}, nil
 }
 
 // burst commits events in one transaction.
 func (h *house) burst(ctx context.Context) ([]Measure, error) {
-	n := float64(burstEvents * len(h.crowd.sockets))
+	n := float64(h.burstEvents * len(h.crowd.sockets))
 	h.crowd.time()
 	m, began := newMeter(ctx, h.owner, h.server), time.Now()
-	if err := h.commit(ctx, burstEvents); err != nil {
+	if err := h.commit(ctx, h.burstEvents); err != nil {
 		return nil, err
 	}
 	if err := h.received(ctx); err != nil {
@@ -228,19 +243,21 @@ func (h *house) burst(ctx context.Context) ([]Measure, error) {
 	}
 	took, used, times := time.Since(began).Seconds(), m.since(), h.crowd.times(99)
 	memory, err := h.server.memory(ctx)
+	burst := fmt.Sprintf("burst of %d events", h.burstEvents)
 	progress("burst: %.0f received a second, p99 %s, %.0f MiB%s", n/took, times[0], memory, m.per(n))
 	return []Measure{
-		alone("burst of 1,000 events, received", n/took, "1/s"),
-		alone("burst of 1,000 events, p99", millis(times[0]), "ms"),
-		alone("burst of 1,000 events, processor time of the service a received event", used.service/n*1e6, "µs"),
-		alone("burst of 1,000 events, memory after it", memory, "MiB"),
+		alone(burst+", received", n/took, "1/s"),
+		alone(burst+", p99", millis(times[0]), "ms"),
+		alone(burst+", processor time of the service a received event", used.service/n*1e6, "µs"),
+		alone(burst+", memory after it", memory, "MiB"),
 	}, err
 }
 
 // frozen is the burst while one in ten clients does not read, measured at the others.
 func (h *house) frozen(ctx context.Context) ([]Measure, error) {
 	all, thaw := h.crowd.sockets, make(chan struct{})
-	for _, one := range all[:len(all)/10] {
+	frozen := len(all) / 10
+	for _, one := range all[:frozen] {
 		one.frozen.Store(&thaw)
 	}
 	// A client that waits for a frame freezes only after it.
@@ -248,11 +265,10 @@ func (h *house) frozen(ctx context.Context) ([]Measure, error) {
 		return nil, err
 	}
 	h.crowd.time()
-	if err := h.commit(ctx, burstEvents); err != nil {
+	if err := h.commit(ctx, h.burstEvents); err != nil {
 		return nil, err
 	}
-	others := int64(len(all) - len(all)/10)
-	if err := h.crowd.await(ctx, (h.sent-burstEvents)*int64(len(all))+burstEvents*others); err != nil {
+	if err := h.crowd.await(ctx, h.sent*int64(len(all))-int64(h.burstEvents*frozen)); err != nil {
 		return nil, err
 	}
 	times := h.crowd.times(99)
@@ -277,15 +293,8 @@ func (h *house) restart(ctx context.Context) ([]Measure, error) {
 	defer stop()
 	written := make(chan error, 1)
 	go func() {
-		for loading.Err() == nil {
-			began := time.Now()
-			if err := h.commit(ctx, 1); err != nil {
-				written <- err
-				return
-			}
-			wait(loading, pacedPause-time.Since(began))
-		}
-		written <- nil
+		_, err := h.pace(ctx, loading)
+		written <- err
 	}()
 	began := time.Now()
 	h.server.stop()
