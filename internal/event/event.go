@@ -7,7 +7,6 @@
 package event
 
 import (
-	"cmp"
 	"encoding/json"
 	"time"
 
@@ -81,41 +80,3 @@ func (e *Event) Unmodified() bool {
 
 // Source is the CloudEvents source of carewire's own events.
 const Source = "/carewire"
-
-// envelope is the JSON form: CloudEvents 1.0 with extensions. Their names may contain only
-// lower-case letters and digits (CloudEvents 1.0, "Naming Conventions").
-type envelope struct {
-	SpecVersion     string          `json:"specversion"`
-	ID              uuid.UUID       `json:"id"`
-	Type            string          `json:"type"`
-	Source          string          `json:"source"`
-	Subject         string          `json:"subject"`
-	Time            time.Time       `json:"time,omitzero"`
-	DataContentType string          `json:"datacontenttype"`
-	Position        int64           `json:"position,omitempty"`
-	ClinicID        *uuid.UUID      `json:"clinicid,omitempty"`
-	PersonID        *uuid.UUID      `json:"personid,omitempty"`
-	ActorID         string          `json:"actorid"`
-	ActorRole       string          `json:"actorrole"`
-	SubjectVersion  *int64          `json:"subjectversion,omitempty"`
-	CauseID         *uuid.UUID      `json:"causeid,omitempty"`
-	CorrelationID   *string         `json:"correlationid,omitempty"`
-	Traceparent     *string         `json:"traceparent,omitempty"`
-	Imported        bool            `json:"imported,omitempty"`
-	Unreadable      string          `json:"unreadable,omitempty"`
-	Data            json.RawMessage `json:"data"`
-}
-
-// MarshalJSON returns the event as a CloudEvents 1.0 JSON object, with times in UTC. An unreadable
-// event has the extension "unreadable", and either no time (optional in CloudEvents) or null data.
-func (e Event) MarshalJSON() ([]byte, error) {
-	if !TimeInRange(e.Time) {
-		e.Time, e.Unreadable = time.Time{}, cmp.Or(e.Unreadable, "column time into time.Time")
-	}
-	return json.Marshal(envelope{
-		SpecVersion: "1.0", ID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, Time: e.Time.UTC(),
-		DataContentType: "application/json", Position: e.Position, ClinicID: e.ClinicID, PersonID: e.PersonID,
-		ActorID: e.ActorID, ActorRole: e.ActorRole, SubjectVersion: e.SubjectVersion, CauseID: e.CauseID,
-		CorrelationID: e.CorrelationID, Traceparent: e.Traceparent, Imported: e.Imported, Unreadable: e.Unreadable, Data: e.Data,
-	})
-}

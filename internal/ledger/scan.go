@@ -26,10 +26,11 @@ var columnTypes = [eventColumns]uint32{
 	pgtype.TextOID, pgtype.TextOID, pgtype.BoolOID, pgtype.TimestamptzOID, pgtype.ByteaOID,
 }
 
-// destinations returns the fields of an event in the order of the columns.
+// destinations returns the fields of an event in the order of the columns. The data is scanned as
+// bytes: PostgreSQL has checked that it is JSON, and complete finds what encoding/json refuses.
 func destinations(e *event.Event) [eventColumns]any {
 	return [eventColumns]any{
-		&e.Position, &e.Epoch, &e.ID, &e.Type, &e.Source, &e.Subject, &e.SubjectVersion, &e.Time, &e.Data, &e.ClinicID, &e.PersonID,
+		&e.Position, &e.Epoch, &e.ID, &e.Type, &e.Source, &e.Subject, &e.SubjectVersion, &e.Time, (*[]byte)(&e.Data), &e.ClinicID, &e.PersonID,
 		&e.ActorID, &e.ActorRole, &e.CauseID, &e.CorrelationID, &e.Traceparent, &e.Imported, &e.RecordedAt, &e.LeafHash,
 	}
 }

@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"bytes"
-	"encoding/json"
 	"sync"
 
 	"github.com/google/uuid"
@@ -102,16 +101,19 @@ func textBytes(e *event.Event) int {
 
 func (e *entry) position() int64 { return e.place.Position }
 
-// json returns the event's CloudEvents form, or nil if it has none, for example if its year has
-// five digits. No session gets such an event.
+// encoding has buffers for events that are being encoded.
+var encoding = sync.Pool{New: func() any { return new([]byte) }}
+
+// json returns the event's CloudEvents form, or nil if no session may see it.
 func (e *entry) json() []byte {
 	e.bodyOnce.Do(func() {
 		if e.event == nil {
 			return
 		}
-		if body, err := json.Marshal(e.event); err == nil {
-			e.body = body
-		}
+		buf := encoding.Get().(*[]byte)
+		*buf = e.event.AppendJSON((*buf)[:0])
+		e.body = bytes.Clone(*buf) // Without spare capacity: the ring keeps it.
+		encoding.Put(buf)
 		e.event = nil
 	})
 	return e.body

@@ -51,17 +51,6 @@ func TestEntry_DropsTheTextOfAnEventThatNoRoomMayShow(t *testing.T) {
 	}
 }
 
-func TestFrame_OmitsAnEventWithoutJSON(t *testing.T) {
-	t.Parallel()
-	e := made("ehr.lab_report.created", "{}")
-	e.Data = []byte("{")
-	n, err := newEntry(e)
-	require.NoError(t, err)
-	var f frame
-	require.False(t, f.add(n))
-	require.Empty(t, f.entries)
-}
-
 func TestRing_IsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	const maxBytes = 50_000

@@ -61,15 +61,10 @@ type frame struct {
 	end int64
 }
 
-// add adds an event to the frame. It returns false for an event without JSON.
-func (f *frame) add(e *entry) bool {
-	body := e.json()
-	if body == nil {
-		return false
-	}
+// add adds an event to the frame.
+func (f *frame) add(e *entry) {
 	f.entries = append(f.entries, e)
-	f.bytes += len(body) + 1
-	return true
+	f.bytes += len(e.json()) + 1
 }
 
 // fixedBytes is the size of a frame without its cursors and events.

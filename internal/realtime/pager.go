@@ -30,6 +30,14 @@ func (h *Hub) page(ctx context.Context, s *session) {
 	default:
 		err = h.windows.fetch(ctx, position)
 	}
+	s.paged(ctx, err)
+	if err == nil && !recheckDue {
+		h.readAhead(ctx, position)
+	}
+}
+
+// paged continues a session after a read for it.
+func (s *session) paged(ctx context.Context, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paging = false
@@ -40,7 +48,16 @@ func (h *Hub) page(ctx context.Context, s *session) {
 	case errors.Is(err, errShrunk):
 		s.closeLocked(closeRestart, restored)
 	default: // The idle ticker retries.
-		h.logger.Warn("cannot read a page or the rights of a socket; retrying", "error", postgres.SafeError(err), "user_id", s.user)
+		s.hub.logger.Warn("cannot read a page or the rights of a socket; retrying", "error", postgres.SafeError(err), "user_id", s.user)
+	}
+}
+
+// readAhead reads the window behind that of the position while a client receives the latter. An
+// error is left to the session that needs the window.
+func (h *Hub) readAhead(ctx context.Context, position int64) {
+	next := lastOf(windowOf(position + 1))
+	if h.windows.roomy() && next < h.ring.newest().Position {
+		_ = h.windows.fetch(ctx, next)
 	}
 }
 

@@ -172,8 +172,8 @@ func (s *session) begin(f frame) frame {
 // change to the events after it. If the change ends the session, the frame is sent first.
 func (s *session) consume(e *entry, f *frame) {
 	s.scanned, f.last = e.position(), e
-	if s.rights.sees(e) && !f.add(e) {
-		s.hub.logger.Error("cannot marshal an event; no session gets it", "position", e.position())
+	if s.rights.sees(e) {
+		f.add(e)
 	}
 	if e.change == nil || e.position() <= s.since.Load() {
 		return

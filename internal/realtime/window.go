@@ -158,6 +158,13 @@ func (w *windows) hold(number, after int64, entries []*entry) {
 	}
 }
 
+// roomy reports whether a window more displaces none that a session is likely to need.
+func (w *windows) roomy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.bytes < w.maxBytes/2
+}
+
 // forget drops all windows, because the ledger was replaced.
 func (w *windows) forget() {
 	w.mu.Lock()
