@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,22 +44,31 @@ func serveAnswers(b *testing.B) (url string) {
 	b.Helper()
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	require.NoError(b, err)
-	b.Cleanup(func() { _ = l.Close() })
-	go func() {
+	var serving sync.WaitGroup
+	done := make(chan struct{})
+	serving.Go(func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go answer(conn)
+			serving.Go(func() { answer(conn) })
+			serving.Go(func() {
+				<-done
+				_ = conn.Close()
+			})
 		}
-	}()
+	})
+	b.Cleanup(func() {
+		_ = l.Close()
+		close(done)
+		serving.Wait()
+	})
 	return "http://" + l.Addr().String()
 }
 
-// answer answers the requests of a connection, whose bodies have a Content-Length.
+// answer answers the requests of a connection, whose bodies have a Content-Length, until it is closed.
 func answer(conn net.Conn) {
-	defer func() { _ = conn.Close() }()
 	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(benchAnswer)) + "\r\n\r\n" + benchAnswer)
 	r := bufio.NewReaderSize(conn, 32<<10)
 	for {
