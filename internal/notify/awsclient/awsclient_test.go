@@ -12,12 +12,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/pinpointsmsvoicev2"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	sestypes "github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/notify"
-	"carewire/internal/notify/email"
+	"carewire/internal/notify/awsclient"
 	"carewire/internal/notify/notifytest"
-	"carewire/internal/notify/sms"
 )
 
 const (
@@ -48,18 +49,21 @@ func signature(t *testing.T, r *http.Request, body []byte, service string) strin
 
 func TestLoad_RequestsAreSigned(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		channel, service string
-		sender           func(url string) (notify.Notifier, error)
-	}{
-		{notify.Email, "ses", func(url string) (notify.Notifier, error) {
-			return email.New(t.Context(), email.Config{From: "clinic@carewire.example", Region: region, Endpoint: url, AccessKeyID: key, SecretAccessKey: secret})
-		}},
-		{notify.SMS, "sms-voice", func(url string) (notify.Notifier, error) {
-			return sms.New(t.Context(), sms.Config{Origination: "+15550100000", Region: region, Endpoint: url, AccessKeyID: key, SecretAccessKey: secret})
-		}},
+	for service, send := range map[string]func(cfg aws.Config) error{
+		"ses": func(cfg aws.Config) error {
+			_, err := sesv2.NewFromConfig(cfg).SendEmail(t.Context(), &sesv2.SendEmailInput{Content: &sestypes.EmailContent{Simple: &sestypes.Message{
+				Subject: &sestypes.Content{Data: aws.String("Grüße")}, Body: &sestypes.Body{},
+			}}})
+			return err
+		},
+		"sms-voice": func(cfg aws.Config) error {
+			_, err := pinpointsmsvoicev2.NewFromConfig(cfg).SendTextMessage(t.Context(), &pinpointsmsvoicev2.SendTextMessageInput{
+				DestinationPhoneNumber: aws.String("+15550100077"), MessageBody: aws.String("Grüße"),
+			})
+			return err
+		},
 	} {
-		t.Run(c.channel, func(t *testing.T) {
+		t.Run(service, func(t *testing.T) {
 			t.Parallel()
 			var got, want string
 			url := notifytest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,14 +71,14 @@ func TestLoad_RequestsAreSigned(t *testing.T) {
 				if err != nil {
 					return
 				}
-				got, want = r.Header.Get("Authorization"), signature(t, r, body, c.service)
+				got, want = r.Header.Get("Authorization"), signature(t, r, body, service)
 				_, _ = io.WriteString(w, `{"MessageId":"1"}`)
 			}))
-			n, err := c.sender(url)
+			cfg, transport, err := awsclient.Config{Region: region, AccessKeyID: key, SecretAccessKey: secret}.Load(t.Context())
 			require.NoError(t, err)
-			receipt, err := n.Notify(t.Context(), notifytest.TestMessage(c.channel))
-			require.NoError(t, err)
-			require.Equal(t, "1", receipt.ProviderID)
+			t.Cleanup(transport.CloseIdleConnections)
+			cfg.BaseEndpoint = &url
+			require.NoError(t, send(cfg))
 			require.NotEmpty(t, got)
 			require.Equal(t, want, got)
 		})
