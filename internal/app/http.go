@@ -63,13 +63,7 @@ func (s *Service) startDashboard() (*web.Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.lifecycle.run("dashboard", func(ctx context.Context) error {
-		if err := dashboard.Start(ctx); err != nil {
-			return err
-		}
-		<-ctx.Done()
-		return nil
-	})
+	s.lifecycle.run("dashboard", dashboard.Run)
 	return dashboard, nil
 }
 

@@ -16,7 +16,7 @@ const (
 	// at most, so that it has its result within twice this time.
 	batchTimeout = 5 * time.Second
 	// maxBatch bounds the inputs of one statement. It is more than all workers of all channels.
-	maxBatch = 200
+	maxBatch = 400
 	// gatherDelay is how long a batch waits for more inputs while at least gatherSiblings callers are
 	// at work, as with PostgreSQL's commit_delay and commit_siblings. A statement costs as much as the
 	// claims of ten deliveries, and its commit a flush of the log.

@@ -15,23 +15,31 @@ import (
 // Schema is where River keeps its tables.
 const Schema = "river"
 
-// defaultMaxWorkers is how many messages of a channel are in progress at once: calls mostly wait
-// for the provider.
-const defaultMaxWorkers = 32
+const (
+	// defaultMaxWorkers is how many messages of a channel are in progress at once: calls mostly wait
+	// for the provider.
+	defaultMaxWorkers = 64
+	// fetchCooldown is the shortest time between two fetches of a queue. A fetch after a pause is not
+	// delayed; under load, a longer cooldown makes fuller batches.
+	fetchCooldown = 10 * time.Millisecond
+	// fetchPoll is how often a queue is fetched without a notification: of jobs that were snoozed or
+	// are retried within seconds, and after the connection that listens broke.
+	fetchPoll = time.Second
+)
 
 // RiverConfig returns the configuration of a River client that works this package's jobs: the
 // sweep, and a queue for each channel, also for those that are not configured, whose deliveries
 // fail over to their fallback. The caller may add workers and queues; of the jobs of each kind but
 // deliveries only the last completed one is kept. maxWorkers bounds the deliveries in progress on
-// one channel; 0 means 32.
+// one channel; 0 means 64.
 //
-// River sends an insert's NOTIFY at most once per cooldown and client, and also for an insert that
-// is rolled back: correctness depends on the short poll.
+// A trigger (river_notify.sql) wakes the queue at each insert. River's own NOTIFY does not suffice: it is
+// sent at most once per cooldown and client, and also counts for an insert that is rolled back.
 func (w *Worker) RiverConfig(logger *slog.Logger, maxWorkers int) *river.Config {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.Worker[DeliveryArgs](w))
 	river.AddWorker(workers, river.Worker[SweepArgs](&sweeper{worker: w}))
-	queues := map[string]river.QueueConfig{sweepQueue: {MaxWorkers: 1, FetchPollInterval: time.Second}}
+	queues := map[string]river.QueueConfig{sweepQueue: {MaxWorkers: 1}}
 	for _, channel := range w.cfg.Known.Names() {
 		queues[channel] = river.QueueConfig{MaxWorkers: cmp.Or(maxWorkers, defaultMaxWorkers)}
 	}
@@ -42,8 +50,8 @@ func (w *Worker) RiverConfig(logger *slog.Logger, maxWorkers int) *river.Config 
 		Logger:                      logger,
 		ErrorHandler:                &errorHandler{logger: logger},
 		Middleware:                  []rivertype.Middleware{&lastOnly{queries: w.queries, logger: logger}},
-		FetchCooldown:               5 * time.Millisecond,
-		FetchPollInterval:           100 * time.Millisecond,
+		FetchCooldown:               fetchCooldown,
+		FetchPollInterval:           fetchPoll,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		CompletedJobRetentionPeriod: time.Hour,

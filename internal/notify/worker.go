@@ -263,6 +263,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 
 	w.attempts.Add(1)
 	defer w.attempts.Add(-1)
+	growStack()
 	began := time.Now()
 	a, err := w.claim(ctx, job, client, permission.name())
 	if a == nil {

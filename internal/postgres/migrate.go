@@ -45,6 +45,8 @@ var (
 	riverVisibleSQL string
 	//go:embed sql/river_indexes.sql
 	riverIndexesSQL string
+	//go:embed sql/river_notify.sql
+	riverNotifySQL string
 	//go:embed sql/migrate_trylock.sql
 	migrateTrylockSQL string
 )
@@ -207,6 +209,9 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) 
 	if _, err := pool.Exec(ctx, riverIndexesSQL); err != nil {
 		return fmt.Errorf("index River's tables: %w", err)
 	}
+	if _, err := pool.Exec(ctx, riverNotifySQL); err != nil {
+		return fmt.Errorf("create the trigger of River's table: %w", err)
+	}
 	return nil
 }
 
@@ -281,6 +286,7 @@ func SchemaSum() (string, error) {
 		_, _ = fmt.Fprintf(sum, "river %d\n%s", m.Version, m.SQLUp)
 	}
 	_, _ = sum.Write([]byte(riverIndexesSQL))
+	_, _ = sum.Write([]byte(riverNotifySQL))
 	_, _ = sum.Write([]byte(missingIndexesSQL))
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"carewire/internal/event"
@@ -200,14 +201,22 @@ func (d *Data) AddEvent(data json.RawMessage, at time.Time, clinicZone, personZo
 	}
 }
 
+// zones has the zones that were loaded, by name. They are at most those of the IANA: reading one from
+// its file takes as long as the rest of a message.
+var zones sync.Map
+
 // zone returns the zone of an IANA name. "Local" is the server's own, which means nothing to people.
 func zone(name string) *time.Location {
 	if name == "Local" {
 		return time.UTC
 	}
+	if z, ok := zones.Load(name); ok {
+		return z.(*time.Location)
+	}
 	z, err := time.LoadLocation(name)
 	if err != nil {
 		return time.UTC
 	}
+	zones.Store(name, z)
 	return z
 }
