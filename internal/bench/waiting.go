@@ -71,7 +71,7 @@ func compareFills(ctx context.Context, dir string, floor, fill func(context.Cont
 				return Measure{}, err
 			}
 			_, err := besideDispatcher(ctx, own, fill, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
-				perSecond, err := planningRate(ctx, owner, dispatcher)
+				perSecond, _, err := planningRate(ctx, owner, dispatcher)
 				sum[i] += perSecond / compareRounds
 				return Measure{}, err
 			})
@@ -95,7 +95,7 @@ func writesAmongReminders(ctx context.Context, s *service, owner *pgxpool.Pool, 
 	rate := func(name string) (sum float64, err error) {
 		m := newMeter(ctx, owner, s)
 		for range writeRounds {
-			perSecond, err := m.rate(ctx, name, post)
+			perSecond, _, err := m.rate(ctx, name, post)
 			if err != nil {
 				return 0, err
 			}
