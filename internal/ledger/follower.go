@@ -72,6 +72,7 @@ type Follower struct {
 	warnedFor int64    // The position of the last unknown type that was logged.
 	size      int      // The current batch size: less than the configured one for a while after a batch was too large.
 	before    partDone // How much of the next event is done.
+	more      bool     // The ledger may have more events than the last batch.
 
 	caughtUp                  atomic.Bool
 	handled, failed, position atomic.Int64
@@ -111,8 +112,8 @@ func (f *Follower) Stats() FollowerStats {
 	return FollowerStats{CaughtUp: f.caughtUp.Load(), Handled: f.handled.Load(), Failed: f.failed.Load(), Position: f.position.Load()}
 }
 
-// Run handles batch after batch until there are no more events, then waits for a wake. It returns
-// nil when ctx ends.
+// Run handles batch after batch until one has the last events, then waits for a wake: later events
+// send one. It returns nil when ctx ends.
 func (f *Follower) Run(ctx context.Context) error {
 	retry := backoff{least: 20 * time.Millisecond, most: 10 * time.Second}
 	busy := backoff{least: 5 * time.Millisecond, most: 250 * time.Millisecond}
@@ -125,11 +126,11 @@ func (f *Follower) Run(ctx context.Context) error {
 		case errors.Is(err, ErrBusy):
 			// The busy instance may have read just before the commit that sent the wake.
 			wait(ctx, busy.delay(), nil)
-		case err == nil && n > 0:
-			retry.reset()
 		case err == nil:
 			retry.reset()
-			wait(ctx, f.cfg.Poll, f.cfg.Wake)
+			if n == 0 || !f.more {
+				wait(ctx, f.cfg.Poll, f.cfg.Wake)
+			}
 		case ctx.Err() == nil:
 			f.logRetry(ctx, err)
 			wait(ctx, retry.delay(), nil)
@@ -266,6 +267,7 @@ func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attempt
 		if err != nil {
 			return err
 		}
+		f.more = f.more || done.events < len(batch)
 		if done.events > 0 {
 			position = batch[done.events-1].Position
 		}
@@ -296,11 +298,13 @@ func (f *Follower) read(ctx context.Context, tx pgx.Tx, position int64, each boo
 		f.obstacle.Store(nil)
 		return nil, nil, nil
 	}
+	f.more = true
 	if events[0].Unreadable != "" {
 		return before(events, func(e *event.Event) bool { return e.Unreadable == "" }), f.skipUnreadable, nil
 	}
 	batch := f.known(ctx, before(events, func(e *event.Event) bool { return e.Unreadable != "" }))
 	batch = before(batch, func(e *event.Event) bool { return e.Position >= end })
+	f.more = len(batch) < len(events) || len(events) == f.size
 	if each {
 		return batch, f.handleEach, nil
 	}

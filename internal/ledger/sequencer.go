@@ -60,6 +60,8 @@ type Sequencer struct {
 	// size is the current batch size: less than batch for a while after a row was rejected, or a
 	// move took too long or too many resources.
 	size int
+	// full reports that the last batch was as large as it may be, so that more rows may wait.
+	full bool
 	// head is the last known position; more partitions are needed when it comes near to
 	// partitionedTo.
 	head, partitionedTo int64
@@ -97,8 +99,8 @@ func (s *Sequencer) Stats() SequencerStats {
 	}
 }
 
-// Run moves batch after batch until the outbox is empty, then waits for a wake. It returns nil when
-// ctx ends.
+// Run moves batch after batch until one is not full, then waits for a wake: rows that commit later
+// send one. It returns nil when ctx ends.
 func (s *Sequencer) Run(ctx context.Context) error {
 	wake, stop := merge(ctx, s.wake)
 	defer stop()
@@ -106,18 +108,18 @@ func (s *Sequencer) Run(ctx context.Context) error {
 	// The holder of the lock may have read just before the commit that sent the wake: retry soon.
 	busy := backoff{least: 2 * time.Millisecond, most: 20 * time.Millisecond}
 	for ctx.Err() == nil {
-		moved, err := s.Step(ctx)
+		_, err := s.Step(ctx)
 		if !errors.Is(err, ErrBusy) {
 			busy.reset()
 		}
 		switch {
 		case errors.Is(err, ErrBusy):
 			wait(ctx, busy.delay(), nil)
-		case err == nil && moved > 0:
-			retry.reset()
 		case err == nil:
 			retry.reset()
-			wait(ctx, s.poll, wake)
+			if !s.full {
+				wait(ctx, s.poll, wake)
+			}
 		case ctx.Err() == nil:
 			s.logRetry(ctx, err)
 			wait(ctx, retry.delay(), nil)
@@ -145,6 +147,7 @@ func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
 		moved, err := s.attempt(ctx)
 		switch {
 		case err == nil:
+			s.full = moved == s.size
 			s.size = min(2*s.size, s.batch)
 			return moved, nil
 		case noPartition(err):
