@@ -165,20 +165,24 @@ func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
 	}
 }
 
-// attempt moves one batch of the current size. It rejects a single row that fails.
+// attempt moves one batch of the current size, in one round trip. It rejects a single row that fails.
 func (s *Sequencer) attempt(ctx context.Context) (int, error) {
 	if s.size == 1 {
 		return s.moveOrReject(ctx)
 	}
 	began := time.Now()
 	var m db.LedgerMoveRow
-	err := s.locked(ctx, func(q *db.Queries, _ pgx.Tx) error {
-		var err error
-		m, err = move(ctx, q, db.LedgerMoveParams{BatchSize: int32(s.size)})
-		return err
+	var locked bool
+	batch := &pgx.Batch{}
+	batch.Queue(db.SequencerTryLock).QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
+	batch.Queue(db.LedgerMove, 0, s.size).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&m.Taken, &m.Stamped, &m.LastPosition, &m.Notifications)
 	})
-	if err != nil {
-		return 0, err
+	if err := postgres.InBatch(ctx, s.pool, batch); err != nil {
+		return 0, fmt.Errorf("move the outbox into the ledger: %w", err)
+	}
+	if !locked {
+		return 0, ErrBusy
 	}
 	s.recordStats(m)
 	s.trace(ctx, began, m)
@@ -247,11 +251,6 @@ func move(ctx context.Context, q *db.Queries, p db.LedgerMoveParams) (db.LedgerM
 	m, err := q.LedgerMove(ctx, p)
 	if err != nil {
 		return m, fmt.Errorf("move the outbox into the ledger: %w", err)
-	}
-	if m.Stamped > 0 {
-		if err := q.LedgerRing(ctx, m.LastPosition); err != nil {
-			return m, fmt.Errorf("notify of new events: %w", err)
-		}
 	}
 	return m, nil
 }
