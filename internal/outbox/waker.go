@@ -3,7 +3,7 @@ package outbox
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,7 +21,7 @@ const (
 	// processes find the events by polling.
 	retryInterval = time.Second
 	// soon is the delay of WakeSoon. The outcomes of one write's messages come within it.
-	soon = 50 * time.Millisecond
+	soon = 100 * time.Millisecond
 )
 
 // Waker wakes the sequencers of all processes when the outbox has new events.
@@ -30,8 +30,10 @@ type Waker struct {
 	logger *slog.Logger
 	local  chan struct{}
 	remote chan struct{}
-	// waiting is whether a WakeSoon has not woken yet.
-	waiting atomic.Bool
+
+	mu sync.Mutex
+	// pending is the timer of a WakeSoon that has not woken yet, or nil.
+	pending *time.Timer
 }
 
 // NewWaker returns a Waker that sends its NOTIFYs through the pool, which may run as any role.
@@ -42,6 +44,12 @@ func NewWaker(pool *pgxpool.Pool, logger *slog.Logger) *Waker {
 // Wake wakes the sequencers after the commit of a transaction that appended events. It never
 // blocks.
 func (w *Waker) Wake() {
+	w.mu.Lock()
+	if w.pending != nil {
+		w.pending.Stop() // This wake serves its events too.
+		w.pending = nil
+	}
+	w.mu.Unlock()
 	wake.Signal(w.local)
 	wake.Signal(w.remote)
 }
@@ -49,11 +57,10 @@ func (w *Waker) Wake() {
 // WakeSoon is Wake for events that no one waits for, such as outcomes of messages: it wakes the
 // sequencers a little later, once for all calls until then.
 func (w *Waker) WakeSoon() {
-	if !w.waiting.Swap(true) {
-		time.AfterFunc(soon, func() {
-			w.waiting.Store(false)
-			w.Wake()
-		})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending == nil {
+		w.pending = time.AfterFunc(soon, w.Wake)
 	}
 }
 
