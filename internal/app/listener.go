@@ -22,7 +22,7 @@ type listener struct {
 // each, and the follower commands know it.
 func listeners() map[string]listener {
 	return map[string]listener{
-		analytics.Follower: {handler: analytics.New(), startAt: ledger.FromBeginning, every: 2 * time.Second},
+		analytics.Follower: {analytics.New(), ledger.FromBeginning, 2 * time.Second},
 	}
 }
 
