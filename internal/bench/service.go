@@ -34,8 +34,8 @@ type service struct {
 	cmd     *exec.Cmd
 	output  *os.File
 	client  *http.Client
-	// metrics is the URL of the service's metrics and profiles.
-	metrics string
+	// metrics requests the service's metrics.
+	metrics *http.Request
 }
 
 // serveDemo starts a demo service with the roles on a new embedded database, and waits until it is
@@ -68,7 +68,10 @@ func start(ctx context.Context, dataDir string, args, env []string) (*service, e
 	if err != nil {
 		return nil, err
 	}
-	s := &service{url: "http://" + addr, dataDir: dataDir, output: output, metrics: "http://" + metricsAddr + "/metrics"}
+	s := &service{url: "http://" + addr, dataDir: dataDir, output: output}
+	if s.metrics, err = http.NewRequestWithContext(ctx, http.MethodGet, "http://"+metricsAddr+"/metrics", nil); err != nil {
+		return nil, err
+	}
 	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: writers, MaxConnsPerHost: writers}, Timeout: 30 * time.Second}
 	s.cmd = exec.CommandContext(ctx, "bin/carewire", append([]string{"serve"}, args...)...)
 	s.cmd.Env = append(os.Environ(), "CAREWIRE_ADDR="+addr, "CAREWIRE_METRICS_ADDR="+metricsAddr, "CAREWIRE_RATE_LIMIT=1000000", "CAREWIRE_LOG_LEVEL=warn")
@@ -112,7 +115,7 @@ func (s *service) ready(ctx context.Context) bool {
 
 // metric returns the value of one of the service's metrics without labels; 0 if it cannot be read.
 func (s *service) metric(name string) float64 {
-	res, err := s.client.Get(s.metrics)
+	res, err := s.client.Do(s.metrics)
 	if err != nil {
 		return 0
 	}
