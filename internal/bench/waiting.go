@@ -85,10 +85,7 @@ func compareFills(ctx context.Context, dir string, floor, fill func(context.Cont
 
 // writesAmongReminders compares REST writes before and after the reminders are planned.
 func writesAmongReminders(ctx context.Context, s *service, owner *pgxpool.Pool, who cast) (Measure, error) {
-	rest, err := newPoster(ctx, s)
-	if err != nil {
-		return Measure{}, err
-	}
+	rest := newPoster(s)
 	defer rest.close()
 	request := rest.request(reportsPath, "Authorization", "Bearer "+who.token, who.report())
 	post := func(ctx context.Context) error { return rest.post(ctx, request) }

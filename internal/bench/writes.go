@@ -41,10 +41,7 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer pool.Close()
-	rest, err := newPoster(ctx, s)
-	if err != nil {
-		return nil, err
-	}
+	rest := newPoster(s)
 	defer rest.close()
 	request := rest.request(reportsPath, "Authorization", "Bearer "+who.token, who.report())
 	post := func(ctx context.Context) error { return rest.post(ctx, request) }
