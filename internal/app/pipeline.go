@@ -49,7 +49,8 @@ type pipeline struct {
 	operator *operator.Operator
 }
 
-// startPipeline starts the parts of every instance (waker, listener), then those of its roles.
+// startPipeline starts the parts of every instance (listener, and waker unless it has a sequencer),
+// then those of its roles.
 func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	providers, err := s.openProviders(ctx)
 	if err != nil {
@@ -61,7 +62,9 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	}
 	waker := outbox.NewWaker(s.db.app, s.logger)
 	listener := ledger.NewListener(postgres.Config{URL: s.db.work.URL, Setting: s.db.work.Setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
-	s.lifecycle.run("waker", waker.Run)
+	if !s.cfg.Does("dispatch") {
+		s.lifecycle.run("waker", waker.Run)
+	}
 	s.lifecycle.run("listener", listener.Run)
 	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}, known: known}
 	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels()).WithImageHosts(s.cfg.ImageHosts)
@@ -166,7 +169,7 @@ func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Wak
 		return err
 	}
 	worker, err := notify.New(notify.Config{
-		Pool: s.db.worker, Templates: templateset.Source{Sets: pl.known.Templates, Pool: s.db.worker}, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
+		Pool: s.db.worker, Templates: templateset.Source{Sets: pl.known.Templates, Pool: s.db.worker}, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.WakeSoon,
 		Observe: s.metrics.observeDelivery, ObserveCall: s.metrics.observeCall, ObserveMessage: s.metrics.observeMessage, Tracer: s.tracer, Links: s.links, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 		CriticalAlerts: s.cfg.PushCriticalAlerts,
 	})
@@ -264,9 +267,12 @@ func (s *Service) startScheduler(planner *dispatch.Planner, waker *outbox.Waker,
 // follow starts a follower of the ledger.
 func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) *ledger.Follower {
 	wake, stop := listener.Ledger()
-	follower := ledger.NewFollower(ledger.FollowerConfig{
-		Name: name, Pool: s.db.worker, Handler: h, StartAt: listeners()[name].startAt, Wake: wake, Logger: s.logger,
-	})
+	l := listeners()[name]
+	cfg := ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, StartAt: l.startAt, Wake: wake, Poll: l.every, Logger: s.logger}
+	if l.every > 0 {
+		cfg.Wake = nil
+	}
+	follower := ledger.NewFollower(cfg)
 	s.metrics.watchFollower(name, follower.Stats)
 	s.lifecycle.run(name, func(ctx context.Context) error {
 		defer stop()

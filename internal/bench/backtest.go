@@ -16,7 +16,7 @@ import (
 // subtracted.
 func backtest(ctx context.Context, dir string) ([]Measure, error) {
 	return besideDispatcher(ctx, dir, fillLedger, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
-		if _, err := planningRate(ctx, owner, dispatcher); err != nil {
+		if _, _, err := planningRate(ctx, owner, dispatcher); err != nil {
 			return Measure{}, err
 		}
 		if _, err := owner.Exec(ctx, "ANALYZE events, notifications, deliveries"); err != nil {

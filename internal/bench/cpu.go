@@ -11,18 +11,32 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// meter measures the processor time of an operation. On a busy machine an operation takes longer,
-// but hardly more processor time. Next to a rate, the processor time shows whether the service or
-// the machine was slow. It reads Linux's /proc, and reports nothing on other systems.
+// meter measures the cost of an operation. On a busy machine an operation takes longer, but hardly
+// more processor time. Next to a rate, the processor time shows whether the service or the machine
+// was slow. It reads Linux's /proc, and reports no processor time on other systems.
 type meter struct {
 	postmaster int
 	services   []*service
 	before     spent
 }
 
-// spent is processor time in seconds: of the services, of all database processes, and of this
-// process.
-type spent struct{ service, database, bench float64 }
+// spent is processor time in seconds, of the services, of all database processes, and of this
+// process, and the number of objects that the services allocated.
+type spent struct{ service, database, bench, allocs float64 }
+
+// Cost is the cost of one operation: processor time in µs, of the services and of the database, and
+// the number of objects that the services allocated.
+type Cost struct {
+	Service  float64 `json:"service"`
+	Database float64 `json:"database"`
+	Allocs   float64 `json:"allocs"`
+	bench    float64
+}
+
+// String returns the cost as the end of a line of progress.
+func (c Cost) String() string {
+	return fmt.Sprintf("; µs of CPU each: service %.1f, database %.1f, bench %.1f; allocations %.1f", c.Service, c.Database, c.bench, c.Allocs)
+}
 
 // newMeter returns a meter of the services and of the database that the pool connects to.
 func newMeter(ctx context.Context, owner *pgxpool.Pool, services ...*service) *meter {
@@ -37,22 +51,33 @@ func newMeter(ctx context.Context, owner *pgxpool.Pool, services ...*service) *m
 	return m
 }
 
-func (m *meter) reset() { m.before = m.read() }
-
-// since returns the processor time since the last reset.
-func (m *meter) since() spent {
-	now := m.read()
-	return spent{now.service - m.before.service, now.database - m.before.database, now.bench - m.before.bench}
+// reset begins a measurement. The metrics are read first, because reading them takes processor time.
+func (m *meter) reset() {
+	allocs := m.allocs()
+	m.before = m.read()
+	m.before.allocs = allocs
 }
 
-// per returns the processor time of each of n operations since the last reset.
-func (m *meter) per(n float64) string {
-	used := m.since()
-	if used.bench == 0 || n == 0 {
-		return ""
+// per returns the cost of each of n operations since the last reset.
+func (m *meter) per(n float64) Cost {
+	now := m.read()
+	if n == 0 {
+		return Cost{}
 	}
-	micros := func(seconds float64) float64 { return seconds / n * 1e6 }
-	return fmt.Sprintf("; µs of CPU each: service %.1f, database %.1f, bench %.1f", micros(used.service), micros(used.database), micros(used.bench))
+	micros := func(after, before float64) float64 { return (after - before) / n * 1e6 }
+	return Cost{
+		Service: micros(now.service, m.before.service), Database: micros(now.database, m.before.database),
+		Allocs: (m.allocs() - m.before.allocs) / n, bench: micros(now.bench, m.before.bench),
+	}
+}
+
+// allocs returns the number of objects that the services have allocated; 0 if their metrics cannot be
+// read.
+func (m *meter) allocs() (n float64) {
+	for _, s := range m.services {
+		n += s.metric("go_memstats_mallocs_total")
+	}
+	return n
 }
 
 func (m *meter) read() spent {

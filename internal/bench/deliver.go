@@ -72,7 +72,7 @@ func deliver(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer worker.stop()
-	rates := make([]float64, len(deliverChannels))
+	rates, costs := make([]float64, len(deliverChannels)), make([]Cost, len(deliverChannels))
 	var floorRate float64
 	for range deliverRounds {
 		f, err := nothingRate(ctx, s, owner)
@@ -81,16 +81,17 @@ func deliver(ctx context.Context, dir string) ([]Measure, error) {
 		}
 		floorRate += f / deliverRounds
 		for i, channel := range deliverChannels {
-			rate, err := deliveryRate(ctx, owner, worker, channel, &calls)
+			rate, cost, err := deliveryRate(ctx, owner, worker, channel, &calls)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", channel, err)
 			}
 			rates[i] += rate / deliverRounds
+			costs[i] = cost // That of the last round, in which the caches are full.
 		}
 	}
 	var all []Measure
 	for i, channel := range deliverChannels {
-		all = append(all, beside("messages sent by "+channel+", beside empty jobs", rates[i], "1/s", floorRate))
+		all = append(all, beside("messages sent by "+channel+", beside empty jobs", rates[i], "1/s", floorRate).costing(costs[i]))
 	}
 	return all, nil
 }
@@ -134,36 +135,37 @@ func stubProvider(ctx context.Context, calls *atomic.Int64) (url string, stop fu
 	return "http://" + listener.Addr().String(), func() { _ = server.Close() }, nil
 }
 
-// deliveryRate queues messages and waits until each is settled as sent.
-func deliveryRate(ctx context.Context, owner *pgxpool.Pool, worker *service, channel string, calls *atomic.Int64) (float64, error) {
+// deliveryRate queues messages and waits until each is settled as sent. It returns the rate and the
+// cost of a message.
+func deliveryRate(ctx context.Context, owner *pgxpool.Pool, worker *service, channel string, calls *atomic.Int64) (perSecond float64, cost Cost, err error) {
 	calls.Store(0)
 	if err := queueMessages(ctx, owner, channel, deliveries); err != nil {
-		return 0, err
+		return 0, cost, err
 	}
 	m := newMeter(ctx, owner, worker)
 	began := time.Now()
 	for open := true; open; wait(ctx, 5*time.Millisecond) {
 		if time.Since(began) > deliverTimeout {
-			return 0, fmt.Errorf("%d of %d messages were sent in a minute", calls.Load(), deliveries)
+			return 0, cost, fmt.Errorf("%d of %d messages were sent in a minute", calls.Load(), deliveries)
 		}
 		// Query the database only after all were sent, to avoid more load on it.
 		if calls.Load() < deliveries && ctx.Err() == nil {
 			continue
 		}
 		if err := owner.QueryRow(ctx, "SELECT EXISTS (SELECT FROM deliveries WHERE state = 'queued')").Scan(&open); err != nil {
-			return 0, err
+			return 0, cost, err
 		}
 	}
-	took := time.Since(began)
-	progress("%s: %.0f/s%s", channel, deliveries/took.Seconds(), m.per(deliveries))
+	perSecond, cost = deliveries/time.Since(began).Seconds(), m.per(deliveries)
+	progress("%s: %.0f/s%s", channel, perSecond, cost)
 	var lost int
 	if err := owner.QueryRow(ctx, "SELECT count(*) FROM deliveries WHERE state <> 'sent'").Scan(&lost); err != nil {
-		return 0, err
+		return 0, cost, err
 	}
 	if lost > 0 {
-		return 0, fmt.Errorf("%d messages were not sent", lost)
+		return 0, cost, fmt.Errorf("%d messages were not sent", lost)
 	}
-	return deliveries / took.Seconds(), nil
+	return perSecond, cost, nil
 }
 
 // nothing is a job that does nothing.

@@ -18,8 +18,8 @@ const planEvents = 20_000
 // role's sequencer moves the new events at the same time, and its other followers read them.
 func plan(ctx context.Context, dir string) ([]Measure, error) {
 	return besideDispatcher(ctx, dir, fillLedger, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
-		perSecond, err := planningRate(ctx, owner, dispatcher)
-		return alone("dispatch, 4 messages an event", perSecond, "events/s"), err
+		perSecond, cost, err := planningRate(ctx, owner, dispatcher)
+		return alone("dispatch, 4 messages an event", perSecond, "events/s").costing(cost), err
 	})
 }
 
@@ -82,34 +82,34 @@ func fillLedgerBy(ctx context.Context, s *service, owner *pgxpool.Pool, rules st
 	return err
 }
 
-// planningRate measures the planner from its first batch to its last.
-func planningRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (float64, error) {
+// planningRate measures the planner from its first batch to its last, and the cost of an event.
+func planningRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (perSecond float64, cost Cost, err error) {
 	var first, at, last int64
 	if err := owner.QueryRow(ctx, "SELECT max(position) FROM events").Scan(&last); err != nil {
-		return 0, err
+		return 0, cost, err
 	}
 	var began time.Time
 	m := newMeter(ctx, owner, dispatcher)
 	for deadline := time.Now().Add(time.Minute); at < last; wait(ctx, 10*time.Millisecond) {
 		if err := owner.QueryRow(ctx, "SELECT coalesce(max(position), 0) FROM followers WHERE name = 'dispatch'").Scan(&at); err != nil {
-			return 0, err
+			return 0, cost, err
 		}
 		if began.IsZero() && at > last-planEvents {
 			began, first = time.Now(), at
 			m.reset()
 		}
 		if time.Now().After(deadline) {
-			return 0, fmt.Errorf("the planner is at %d of %d after a minute", at, last)
+			return 0, cost, fmt.Errorf("the planner is at %d of %d after a minute", at, last)
 		}
 	}
-	took := time.Since(began)
-	progress("dispatch: %.0f/s%s", float64(at-first)/took.Seconds(), m.per(float64(at-first)))
+	perSecond, cost = float64(at-first)/time.Since(began).Seconds(), m.per(float64(at-first))
+	progress("dispatch: %.0f/s%s", perSecond, cost)
 	var messages int
 	if err := owner.QueryRow(ctx, "SELECT count(*) FROM deliveries WHERE rule LIKE 'bench%'").Scan(&messages); err != nil {
-		return 0, err
+		return 0, cost, err
 	}
 	if messages != 4*planEvents {
-		return 0, fmt.Errorf("%d events led to %d messages, not four each", planEvents, messages)
+		return 0, cost, fmt.Errorf("%d events led to %d messages, not four each", planEvents, messages)
 	}
-	return float64(at-first) / took.Seconds(), nil
+	return perSecond, cost, nil
 }

@@ -20,13 +20,15 @@ import (
 	"time"
 )
 
-// Measure is one row of the result. Floor is zero if there is none; Ratio is Value/Floor.
+// Measure is one row of the result. Floor is zero if there is none; Ratio is Value/Floor. Cost is
+// that of one of the operations that the measure counts.
 type Measure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"`
 	Floor float64 `json:"floor"`
 	Ratio float64 `json:"ratio"`
+	Cost  *Cost   `json:"cost,omitempty"`
 }
 
 func beside(name string, value float64, unit string, floor float64) Measure {
@@ -35,6 +37,12 @@ func beside(name string, value float64, unit string, floor float64) Measure {
 
 func alone(name string, value float64, unit string) Measure {
 	return Measure{Name: name, Value: value, Unit: unit}
+}
+
+// costing returns the measure with the cost of an operation.
+func (m Measure) costing(c Cost) Measure {
+	m.Cost = &c
+	return m
 }
 
 // part is a group of measures that share a directory and services.
@@ -57,6 +65,7 @@ func parts() []part {
 		{"receipts", "delivery receipts of a provider", receipts},
 		{"inbox", "a page of a large inbox, compared to an indexed read through pgx", inbox},
 		{"latency", "latency from a write to a socket and to a provider, at 50 writes a second", latency},
+		{"light", "processor time of a write with four messages, at 20 writes a second", light},
 		{"pipeline", "writes a second, including their notifications", pipeline},
 		{"import", "importing FHIR resources, new and unchanged", importing},
 		{"memory", "memory of an idle service", memory},

@@ -70,7 +70,7 @@ func keepsUp(ctx context.Context, s *service, owner *pgxpool.Pool, who cast, per
 		return false, err
 	}
 	m := newMeter(ctx, owner, s)
-	written, err := writeAtRate(ctx, s, who, perSecond)
+	written, err := writeAtRate(ctx, s, who, perSecond, pipelineStep)
 	if err != nil {
 		return false, err
 	}
@@ -95,10 +95,18 @@ func keepsUp(ctx context.Context, s *service, owner *pgxpool.Pool, who cast, per
 
 // writeAtRate starts writes at the times that the rate sets, without waiting for earlier responses,
 // as far as the number of connections allows. It returns the number acknowledged in time.
-func writeAtRate(ctx context.Context, s *service, who cast, perSecond float64) (int, error) {
+func writeAtRate(ctx context.Context, s *service, who cast, perSecond float64, during time.Duration) (int, error) {
 	body := who.report()
+	return atRate(ctx, perSecond, during, func(ctx context.Context) error {
+		_, err := s.post(ctx, who.token, body)
+		return err
+	})
+}
+
+// atRate does the work at the times that the rate sets, as writeAtRate does.
+func atRate(ctx context.Context, perSecond float64, during time.Duration, work func(context.Context) error) (int, error) {
 	begin := time.Now()
-	end := begin.Add(pipelineStep)
+	end := begin.Add(during)
 	var next, written atomic.Int64
 	var wg sync.WaitGroup
 	errs := make(chan error, writers)
@@ -110,7 +118,7 @@ func writeAtRate(ctx context.Context, s *service, who cast, perSecond float64) (
 					return
 				}
 				wait(ctx, time.Until(due))
-				if _, err := s.post(ctx, who.token, body); err != nil {
+				if err := work(ctx); err != nil {
 					errs <- err
 					return
 				}

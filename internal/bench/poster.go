@@ -26,18 +26,24 @@ type posterConn struct {
 	answers *textproto.Reader
 }
 
-// newPoster opens the connections.
-func newPoster(ctx context.Context, s *service) (*poster, error) {
+// newPoster returns a poster. Its connections are opened by their first requests, because the service
+// closes one that sends none for five seconds.
+func newPoster(s *service) *poster {
 	p := &poster{addr: strings.TrimPrefix(s.url, "http://"), idle: make(chan *posterConn, writers)}
 	for range writers {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr)
-		if err != nil {
-			p.close()
-			return nil, err
-		}
-		p.idle <- &posterConn{conn, textproto.NewReader(bufio.NewReader(conn))}
+		p.idle <- &posterConn{}
 	}
-	return p, nil
+	return p
+}
+
+func (c *posterConn) open(ctx context.Context, addr string) (err error) {
+	if c.Conn != nil {
+		return nil
+	}
+	if c.Conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr); err == nil {
+		c.answers = textproto.NewReader(bufio.NewReader(c.Conn))
+	}
+	return err
 }
 
 // request returns a POST of JSON with one more header.
@@ -51,6 +57,9 @@ func (p *poster) post(ctx context.Context, request []byte) error {
 	select {
 	case conn := <-p.idle:
 		defer func() { p.idle <- conn }()
+		if err := conn.open(ctx, p.addr); err != nil {
+			return err
+		}
 		if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 			return err
 		}
@@ -98,6 +107,8 @@ func (c *posterConn) answer() error {
 
 func (p *poster) close() {
 	for range len(p.idle) {
-		_ = (<-p.idle).Close()
+		if conn := <-p.idle; conn.Conn != nil {
+			_ = conn.Close()
+		}
 	}
 }

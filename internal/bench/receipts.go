@@ -41,10 +41,7 @@ func receipts(ctx context.Context, dir string) ([]Measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPoster(ctx, s)
-	if err != nil {
-		return nil, err
-	}
+	p := newPoster(s)
 	defer p.close()
 	m := newMeter(ctx, owner, s)
 	began := time.Now()

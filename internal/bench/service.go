@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,6 +34,8 @@ type service struct {
 	cmd     *exec.Cmd
 	output  *os.File
 	client  *http.Client
+	// metrics requests the service's metrics.
+	metrics *http.Request
 }
 
 // serveDemo starts a demo service with the roles on a new embedded database, and waits until it is
@@ -56,14 +60,21 @@ func start(ctx context.Context, dataDir string, args, env []string) (*service, e
 	if err != nil {
 		return nil, err
 	}
+	metricsAddr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
 	output, err := os.CreateTemp(filepath.Dir(dataDir), "serve-*.log")
 	if err != nil {
 		return nil, err
 	}
 	s := &service{url: "http://" + addr, dataDir: dataDir, output: output}
+	if s.metrics, err = http.NewRequestWithContext(ctx, http.MethodGet, "http://"+metricsAddr+"/metrics", nil); err != nil {
+		return nil, err
+	}
 	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: writers, MaxConnsPerHost: writers}, Timeout: 30 * time.Second}
 	s.cmd = exec.CommandContext(ctx, "bin/carewire", append([]string{"serve"}, args...)...)
-	s.cmd.Env = append(os.Environ(), "CAREWIRE_ADDR="+addr, "CAREWIRE_RATE_LIMIT=1000000", "CAREWIRE_LOG_LEVEL=warn")
+	s.cmd.Env = append(os.Environ(), "CAREWIRE_ADDR="+addr, "CAREWIRE_METRICS_ADDR="+metricsAddr, "CAREWIRE_RATE_LIMIT=1000000", "CAREWIRE_LOG_LEVEL=warn")
 	s.cmd.Env = append(s.cmd.Env, env...)
 	s.cmd.Stdout, s.cmd.Stderr = output, output
 	// Ctrl-C on a terminal signals the whole process group. Only this process handles it, and stops
@@ -100,6 +111,22 @@ func (s *service) ready(ctx context.Context) bool {
 	}
 	_ = res.Body.Close()
 	return res.StatusCode == http.StatusOK
+}
+
+// metric returns the value of one of the service's metrics without labels; 0 if it cannot be read.
+func (s *service) metric(name string) float64 {
+	res, err := s.client.Do(s.metrics)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = res.Body.Close() }()
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			value, _ := strconv.ParseFloat(text, 64)
+			return value
+		}
+	}
+	return 0
 }
 
 func (s *service) stop() {

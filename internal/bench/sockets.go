@@ -179,8 +179,8 @@ func (h *house) connecting(ctx context.Context) ([]Measure, error) {
 	if err := h.crowd.connect(ctx, h.server); err != nil {
 		return nil, err
 	}
-	took, used := time.Since(began).Seconds(), m.since()
-	progress("connected: %.0f sockets in %.1f s%s", n, took, m.per(n))
+	took, cost := time.Since(began).Seconds(), m.per(n)
+	progress("connected: %.0f sockets in %.1f s%s", n, took, cost)
 	wait(ctx, idleSockets)
 	transactions, err := h.transactions(ctx)
 	if err != nil {
@@ -188,9 +188,7 @@ func (h *house) connecting(ctx context.Context) ([]Measure, error) {
 	}
 	after, err := h.server.memory(ctx)
 	return []Measure{
-		alone("sockets opened a second", n/took, "1/s"),
-		alone("processor time of the service to open a socket", used.service/n*1e6, "µs"),
-		alone("processor time of the database to open a socket", used.database/n*1e6, "µs"),
+		alone("sockets opened a second", n/took, "1/s").costing(cost),
 		alone("transactions to open a socket", (transactions-queries)/n, ""),
 		alone("memory of an idle socket", (after-before)*1024/n, "KiB"),
 	}, err
@@ -220,13 +218,12 @@ func (h *house) paced(ctx context.Context) ([]Measure, error) {
 		return nil, err
 	}
 	n := float64(events * len(h.crowd.sockets))
-	used, times := m.since(), h.crowd.times(50, 99)
+	cost, times := m.per(n), h.crowd.times(50, 99)
 	paced := fmt.Sprintf("%d events/s", h.perSecond)
-	progress("paced: p50 %s, p99 %s%s", times[0], times[1], m.per(n))
+	progress("paced: p50 %s, p99 %s%s", times[0], times[1], cost)
 	return []Measure{
-		beside(paced+", p50", millis(times[0]), "ms", millis(base)),
+		beside(paced+", p50", millis(times[0]), "ms", millis(base)).costing(cost),
 		beside(paced+", p99", millis(times[1]), "ms", millis(base)),
-		alone(paced+", processor time of the service a received event", used.service/n*1e6, "µs"),
 	}, nil
 }
 
@@ -241,14 +238,13 @@ func (h *house) burst(ctx context.Context) ([]Measure, error) {
 	if err := h.received(ctx); err != nil {
 		return nil, err
 	}
-	took, used, times := time.Since(began).Seconds(), m.since(), h.crowd.times(99)
+	took, cost, times := time.Since(began).Seconds(), m.per(n), h.crowd.times(99)
 	memory, err := h.server.memory(ctx)
 	burst := fmt.Sprintf("burst of %d events", h.burstEvents)
-	progress("burst: %.0f received a second, p99 %s, %.0f MiB%s", n/took, times[0], memory, m.per(n))
+	progress("burst: %.0f received a second, p99 %s, %.0f MiB%s", n/took, times[0], memory, cost)
 	return []Measure{
-		alone(burst+", received", n/took, "1/s"),
+		alone(burst+", received", n/took, "1/s").costing(cost),
 		alone(burst+", p99", millis(times[0]), "ms"),
-		alone(burst+", processor time of the service a received event", used.service/n*1e6, "µs"),
 		alone(burst+", memory after it", memory, "MiB"),
 	}, err
 }
@@ -364,9 +360,9 @@ func (h *house) resume(ctx context.Context) ([]Measure, error) {
 	if err := late.await(ctx, missedEvents); err != nil {
 		return nil, err
 	}
-	took := time.Since(began).Seconds()
-	progress("resume: %.2f s%s", took, m.per(missedEvents))
-	return []Measure{beside("resume of 100,000 missed events", took, "s", floor)}, nil
+	took, cost := time.Since(began).Seconds(), m.per(missedEvents)
+	progress("resume: %.2f s%s", took, cost)
+	return []Measure{beside("resume of 100,000 missed events", took, "s", floor).costing(cost)}, nil
 }
 
 // transactions returns the number of transactions of the database so far.

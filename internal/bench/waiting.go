@@ -71,7 +71,7 @@ func compareFills(ctx context.Context, dir string, floor, fill func(context.Cont
 				return Measure{}, err
 			}
 			_, err := besideDispatcher(ctx, own, fill, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
-				perSecond, err := planningRate(ctx, owner, dispatcher)
+				perSecond, _, err := planningRate(ctx, owner, dispatcher)
 				sum[i] += perSecond / compareRounds
 				return Measure{}, err
 			})
@@ -85,17 +85,14 @@ func compareFills(ctx context.Context, dir string, floor, fill func(context.Cont
 
 // writesAmongReminders compares REST writes before and after the reminders are planned.
 func writesAmongReminders(ctx context.Context, s *service, owner *pgxpool.Pool, who cast) (Measure, error) {
-	rest, err := newPoster(ctx, s)
-	if err != nil {
-		return Measure{}, err
-	}
+	rest := newPoster(s)
 	defer rest.close()
 	request := rest.request(reportsPath, "Authorization", "Bearer "+who.token, who.report())
 	post := func(ctx context.Context) error { return rest.post(ctx, request) }
 	rate := func(name string) (sum float64, err error) {
 		m := newMeter(ctx, owner, s)
 		for range writeRounds {
-			perSecond, err := m.rate(ctx, name, post)
+			perSecond, _, err := m.rate(ctx, name, post)
 			if err != nil {
 				return 0, err
 			}

@@ -41,52 +41,47 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer pool.Close()
-	rest, err := newPoster(ctx, s)
-	if err != nil {
-		return nil, err
-	}
+	rest := newPoster(s)
 	defer rest.close()
 	request := rest.request(reportsPath, "Authorization", "Bearer "+who.token, who.report())
 	post := func(ctx context.Context) error { return rest.post(ctx, request) }
 	floor := func(ctx context.Context) error { return insertTwo(ctx, pool, who) }
-	floorRate, openRate, restRate, err := writeRates(ctx, newMeter(ctx, pool, s), pool, post, floor)
+	return writeRates(ctx, newMeter(ctx, pool, s), pool, post, floor)
+}
+
+// writeRates measures posts and posts without row-level security, compared to the floor. It
+// alternates between them, so that all see the same machine load and table sizes.
+func writeRates(ctx context.Context, m *meter, pool *pgxpool.Pool, post, floor func(context.Context) error) ([]Measure, error) {
+	secured, err := securedTables(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
-	return []Measure{
-		beside("REST writes, 32 connections", restRate, "1/s", floorRate),
-		beside("REST writes, the same without row-level security", openRate, "1/s", floorRate),
-	}, nil
-}
-
-// writeRates returns the rates of the floor, of posts without row-level security, and of posts. It
-// alternates between them, so that all see the same machine load and table sizes.
-func writeRates(ctx context.Context, m *meter, pool *pgxpool.Pool, post, floor func(context.Context) error) (floorRate, openRate, restRate float64, err error) {
-	secured, err := securedTables(ctx, pool)
-	if err != nil {
-		return 0, 0, 0, err
-	}
+	var rates [3]float64
+	var costs [3]Cost
 	for range writeRounds {
-		for _, turn := range []struct {
+		for i, turn := range []struct {
 			name, security string
 			work           func(context.Context) error
-			sum            *float64
 		}{
-			{"floor of writes", "DISABLE", floor, &floorRate},
-			{"writes without row-level security", "DISABLE", post, &openRate},
-			{"writes", "ENABLE", post, &restRate},
+			{"floor of writes", "DISABLE", floor},
+			{"writes without row-level security", "DISABLE", post},
+			{"writes", "ENABLE", post},
 		} {
 			if err := setSecurity(ctx, pool, secured, turn.security); err != nil {
-				return 0, 0, 0, err
+				return nil, err
 			}
-			rate, err := m.rate(ctx, turn.name, turn.work)
+			rate, cost, err := m.rate(ctx, turn.name, turn.work)
 			if err != nil {
-				return 0, 0, 0, fmt.Errorf("%s: %w", turn.name, err)
+				return nil, fmt.Errorf("%s: %w", turn.name, err)
 			}
-			*turn.sum += rate / writeRounds
+			rates[i] += rate / writeRounds
+			costs[i] = cost // That of the last round, in which the caches are full.
 		}
 	}
-	return floorRate, openRate, restRate, nil
+	return []Measure{
+		beside("REST writes, 32 connections", rates[2], "1/s", rates[0]).costing(costs[2]),
+		beside("REST writes, the same without row-level security", rates[1], "1/s", rates[0]).costing(costs[1]),
+	}, nil
 }
 
 // securedTables returns the names of the tables with policies.
@@ -109,8 +104,8 @@ func setSecurity(ctx context.Context, pool *pgxpool.Pool, tables []string, to st
 }
 
 // rate runs work concurrently on every writer for some seconds, after a warm-up, and returns the
-// number of completions a second.
-func (m *meter) rate(ctx context.Context, what string, work func(context.Context) error) (float64, error) {
+// number of completions a second, and the cost of each.
+func (m *meter) rate(ctx context.Context, what string, work func(context.Context) error) (perSecond float64, cost Cost, err error) {
 	var done, all atomic.Int64
 	var wg sync.WaitGroup
 	errs := make(chan error, writers)
@@ -133,9 +128,10 @@ func (m *meter) rate(ctx context.Context, what string, work func(context.Context
 	}
 	wg.Wait()
 	close(errs)
-	perSecond := float64(done.Load()) / time.Since(warm).Seconds()
-	progress("%s: %.0f/s%s", what, perSecond, m.per(float64(all.Load())))
-	return perSecond, errors.Join(<-errs, ctx.Err())
+	perSecond = float64(done.Load()) / time.Since(warm).Seconds()
+	cost = m.per(float64(all.Load()))
+	progress("%s: %.0f/s%s", what, perSecond, cost)
+	return perSecond, cost, errors.Join(<-errs, ctx.Err())
 }
 
 // insertTwo is the floor: it inserts a record and its outbox row, as the service does, in one

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
@@ -22,6 +23,9 @@ import (
 
 // Inserter inserts jobs. It is implemented by river.Client.
 type Inserter interface {
+	// InsertManyTx inserts a few jobs.
+	InsertManyTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	// InsertManyFastTx inserts many jobs with COPY.
 	InsertManyFastTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) (int, error)
 }
 

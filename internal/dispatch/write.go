@@ -20,6 +20,9 @@ import (
 // maxRows bounds one statement: a batch whose roles have very many holders is written in several.
 const maxRows = 5000
 
+// fewJobs is the number of jobs up to which an INSERT takes less time than a COPY.
+const fewJobs = 50
+
 var planner = care.SystemActor("dispatch")
 
 // write stores the plan, and inserts jobs and appends events for its new rows.
@@ -163,7 +166,13 @@ func (p *Planner) insertJobs(ctx context.Context, tx pgx.Tx, queued []delivery) 
 			InsertOpts: notify.JobOpts(d.channel, string(d.match.Rule.Priority)),
 		}
 	}
-	if _, err := p.river.InsertManyFastTx(ctx, tx, jobs); err != nil {
+	var err error
+	if len(jobs) <= fewJobs {
+		_, err = p.river.InsertManyTx(ctx, tx, jobs)
+	} else {
+		_, err = p.river.InsertManyFastTx(ctx, tx, jobs)
+	}
+	if err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}
 	return nil

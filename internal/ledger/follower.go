@@ -71,7 +71,9 @@ type Follower struct {
 	ensured   bool     // The row in followers exists.
 	warnedFor int64    // The position of the last unknown type that was logged.
 	size      int      // The current batch size: less than the configured one for a while after a batch was too large.
+	at        int64    // The position of the row when this instance last had it.
 	before    partDone // How much of the next event is done.
+	more      bool     // The ledger may have more events than the last batch.
 
 	caughtUp                  atomic.Bool
 	handled, failed, position atomic.Int64
@@ -111,8 +113,8 @@ func (f *Follower) Stats() FollowerStats {
 	return FollowerStats{CaughtUp: f.caughtUp.Load(), Handled: f.handled.Load(), Failed: f.failed.Load(), Position: f.position.Load()}
 }
 
-// Run handles batch after batch until there are no more events, then waits for a wake. It returns
-// nil when ctx ends.
+// Run handles batch after batch until one has the last events, then waits for a wake: later events
+// send one. It returns nil when ctx ends.
 func (f *Follower) Run(ctx context.Context) error {
 	retry := backoff{least: 20 * time.Millisecond, most: 10 * time.Second}
 	busy := backoff{least: 5 * time.Millisecond, most: 250 * time.Millisecond}
@@ -125,11 +127,11 @@ func (f *Follower) Run(ctx context.Context) error {
 		case errors.Is(err, ErrBusy):
 			// The busy instance may have read just before the commit that sent the wake.
 			wait(ctx, busy.delay(), nil)
-		case err == nil && n > 0:
-			retry.reset()
 		case err == nil:
 			retry.reset()
-			wait(ctx, f.cfg.Poll, f.cfg.Wake)
+			if n == 0 || !f.more {
+				wait(ctx, f.cfg.Poll, f.cfg.Wake)
+			}
 		case ctx.Err() == nil:
 			f.logRetry(ctx, err)
 			wait(ctx, retry.delay(), nil)
@@ -244,19 +246,33 @@ type attemptResult struct {
 // attempt takes the row, reads, handles the events before the position end, and advances, in one
 // transaction. It skips events that cannot be read.
 func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attemptResult, err error) {
-	var batch []event.Event
+	var position int64
+	var events, batch []event.Event
 	var done result
-	err = postgres.InTx(ctx, f.cfg.Pool, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		position, err := q.FollowerTake(ctx, f.cfg.Name)
-		if errors.Is(err, pgx.ErrNoRows) {
+	first := &pgx.Batch{}
+	first.Queue(db.FollowerTake, f.cfg.Name).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&position)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
 			return ErrBusy
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("take the follower's row: %w", err)
 		}
+		return nil
+	})
+	// Unless another instance has advanced the follower, its next events come with the row.
+	first.Queue(db.EventList, f.at+1, f.size).Query(func(rows pgx.Rows) (err error) {
+		events, err = scan(rows)
+		return err
+	})
+	err = postgres.InTxAfter(ctx, f.cfg.Pool, first, func(tx pgx.Tx) error {
+		if position != f.at {
+			if events, err = Read(ctx, tx, position, int32(f.size)); err != nil {
+				return err
+			}
+		}
 		var handle handleFunc
-		if batch, handle, err = f.read(ctx, tx, position, each, end); err != nil || len(batch) == 0 {
+		if batch, handle, err = f.choose(ctx, tx, position, events, each, end); err != nil || len(batch) == 0 {
 			return err
 		}
 		a.tried = len(batch)
@@ -266,29 +282,30 @@ func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attempt
 		if err != nil {
 			return err
 		}
+		f.more = f.more || done.events < len(batch)
 		if done.events > 0 {
 			position = batch[done.events-1].Position
 		}
-		if err := q.FollowerAdvance(ctx, db.FollowerAdvanceParams{Name: f.cfg.Name, Position: position}); err != nil {
+		if err := db.New(tx).FollowerAdvance(ctx, db.FollowerAdvanceParams{Name: f.cfg.Name, Position: position}); err != nil {
 			return fmt.Errorf("advance the follower: %w", err)
 		}
 		return nil
 	})
-	if err != nil || len(batch) == 0 {
+	if err != nil {
 		return a, err
+	}
+	f.at = position
+	if len(batch) == 0 {
+		return a, nil
 	}
 	a.done, a.part = done.events, done.part > 0
 	f.recordStats(ctx, batch, done)
 	return a, nil
 }
 
-// read returns the next events to handle together, and the function for them: readable events of
-// known types before the position end, or else unreadable ones.
-func (f *Follower) read(ctx context.Context, tx pgx.Tx, position int64, each bool, end int64) ([]event.Event, handleFunc, error) {
-	events, err := Read(ctx, tx, position, int32(f.size))
-	if err != nil {
-		return nil, nil, err
-	}
+// choose returns those of the events after the position to handle together, and the function for
+// them: readable events of known types before the position end, or else unreadable ones.
+func (f *Follower) choose(ctx context.Context, tx pgx.Tx, position int64, events []event.Event, each bool, end int64) ([]event.Event, handleFunc, error) {
 	if err := contiguous(ctx, tx, position, events); err != nil {
 		return nil, nil, err
 	}
@@ -296,11 +313,13 @@ func (f *Follower) read(ctx context.Context, tx pgx.Tx, position int64, each boo
 		f.obstacle.Store(nil)
 		return nil, nil, nil
 	}
+	f.more = true
 	if events[0].Unreadable != "" {
 		return before(events, func(e *event.Event) bool { return e.Unreadable == "" }), f.skipUnreadable, nil
 	}
 	batch := f.known(ctx, before(events, func(e *event.Event) bool { return e.Unreadable != "" }))
 	batch = before(batch, func(e *event.Event) bool { return e.Position >= end })
+	f.more = len(batch) < len(events) || len(events) == f.size
 	if each {
 		return batch, f.handleEach, nil
 	}

@@ -60,6 +60,8 @@ type Sequencer struct {
 	// size is the current batch size: less than batch for a while after a row was rejected, or a
 	// move took too long or too many resources.
 	size int
+	// full reports that the last batch was as large as it may be, so that more rows may wait.
+	full bool
 	// head is the last known position; more partitions are needed when it comes near to
 	// partitionedTo.
 	head, partitionedTo int64
@@ -97,8 +99,8 @@ func (s *Sequencer) Stats() SequencerStats {
 	}
 }
 
-// Run moves batch after batch until the outbox is empty, then waits for a wake. It returns nil when
-// ctx ends.
+// Run moves batch after batch until one is not full, then waits for a wake: rows that commit later
+// send one. It returns nil when ctx ends.
 func (s *Sequencer) Run(ctx context.Context) error {
 	wake, stop := merge(ctx, s.wake)
 	defer stop()
@@ -106,18 +108,18 @@ func (s *Sequencer) Run(ctx context.Context) error {
 	// The holder of the lock may have read just before the commit that sent the wake: retry soon.
 	busy := backoff{least: 2 * time.Millisecond, most: 20 * time.Millisecond}
 	for ctx.Err() == nil {
-		moved, err := s.Step(ctx)
+		_, err := s.Step(ctx)
 		if !errors.Is(err, ErrBusy) {
 			busy.reset()
 		}
 		switch {
 		case errors.Is(err, ErrBusy):
 			wait(ctx, busy.delay(), nil)
-		case err == nil && moved > 0:
-			retry.reset()
 		case err == nil:
 			retry.reset()
-			wait(ctx, s.poll, wake)
+			if !s.full {
+				wait(ctx, s.poll, wake)
+			}
 		case ctx.Err() == nil:
 			s.logRetry(ctx, err)
 			wait(ctx, retry.delay(), nil)
@@ -145,6 +147,7 @@ func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
 		moved, err := s.attempt(ctx)
 		switch {
 		case err == nil:
+			s.full = moved == s.size
 			s.size = min(2*s.size, s.batch)
 			return moved, nil
 		case noPartition(err):
@@ -162,20 +165,24 @@ func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
 	}
 }
 
-// attempt moves one batch of the current size. It rejects a single row that fails.
+// attempt moves one batch of the current size, in one round trip. It rejects a single row that fails.
 func (s *Sequencer) attempt(ctx context.Context) (int, error) {
 	if s.size == 1 {
 		return s.moveOrReject(ctx)
 	}
 	began := time.Now()
 	var m db.LedgerMoveRow
-	err := s.locked(ctx, func(q *db.Queries, _ pgx.Tx) error {
-		var err error
-		m, err = move(ctx, q, db.LedgerMoveParams{BatchSize: int32(s.size)})
-		return err
+	var locked bool
+	batch := &pgx.Batch{}
+	batch.Queue(db.SequencerTryLock).QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
+	batch.Queue(db.LedgerMove, 0, s.size).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&m.Taken, &m.Stamped, &m.LastPosition, &m.Notifications)
 	})
-	if err != nil {
-		return 0, err
+	if err := postgres.InBatch(ctx, s.pool, batch); err != nil {
+		return 0, fmt.Errorf("move the outbox into the ledger: %w", err)
+	}
+	if !locked {
+		return 0, ErrBusy
 	}
 	s.recordStats(m)
 	s.trace(ctx, began, m)
@@ -244,11 +251,6 @@ func move(ctx context.Context, q *db.Queries, p db.LedgerMoveParams) (db.LedgerM
 	m, err := q.LedgerMove(ctx, p)
 	if err != nil {
 		return m, fmt.Errorf("move the outbox into the ledger: %w", err)
-	}
-	if m.Stamped > 0 {
-		if err := q.LedgerRing(ctx, m.LastPosition); err != nil {
-			return m, fmt.Errorf("notify of new events: %w", err)
-		}
 	}
 	return m, nil
 }

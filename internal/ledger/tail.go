@@ -70,11 +70,11 @@ func (t *Tail) Run(ctx context.Context, fn func(batch []event.Event)) error {
 	for ctx.Err() == nil {
 		n, err := t.step(ctx, fn)
 		switch {
-		case err == nil && n > 0:
-			retry.reset()
 		case err == nil:
 			retry.reset()
-			wait(ctx, t.cfg.Poll, t.cfg.Wake)
+			if n < t.cfg.Batch { // Later events send a wake.
+				wait(ctx, t.cfg.Poll, t.cfg.Wake)
+			}
 		case ctx.Err() == nil:
 			t.cfg.Logger.WarnContext(ctx, "cannot read the ledger; retrying", "error", postgres.SafeError(err))
 			wait(ctx, retry.delay(), nil)

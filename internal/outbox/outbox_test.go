@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -386,6 +387,42 @@ func TestWaker_SendsOneNotificationForManyWakes(t *testing.T) {
 	defer cancel()
 	_, err = conn.WaitForNotification(none)
 	require.ErrorIs(t, err, context.DeadlineExceeded, "no wake since")
+}
+
+func TestWaker_WakesOnceForManyEventsThatNoOneWaitsFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		waker := outbox.NewWaker(nil, quiet)
+		for range 2 {
+			for range 10 {
+				waker.WakeSoon()
+			}
+			require.Empty(t, waker.C())
+			<-waker.C()
+			requireNoWake(t, waker)
+		}
+	})
+}
+
+func TestWaker_WakesNoSecondTimeForEventsOfAnEarlierWake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		waker := outbox.NewWaker(nil, quiet)
+		waker.WakeSoon()
+		waker.Wake()
+		<-waker.C()
+		requireNoWake(t, waker)
+	})
+}
+
+// requireNoWake waits for a second of the bubble's time.
+func requireNoWake(t *testing.T, waker *outbox.Waker) {
+	t.Helper()
+	select {
+	case <-waker.C():
+		t.Fatal("a second wake")
+	case <-time.After(time.Second):
+	}
 }
 
 func TestWaker_RetriesAfterAFailedNotification(t *testing.T) {

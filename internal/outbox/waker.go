@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -19,6 +20,8 @@ const (
 	// retryInterval is the wait after a failed NOTIFY. Until then, the sequencers of other
 	// processes find the events by polling.
 	retryInterval = time.Second
+	// soon is the delay of WakeSoon. The outcomes of one write's messages come within it.
+	soon = 100 * time.Millisecond
 )
 
 // Waker wakes the sequencers of all processes when the outbox has new events.
@@ -27,6 +30,10 @@ type Waker struct {
 	logger *slog.Logger
 	local  chan struct{}
 	remote chan struct{}
+
+	mu sync.Mutex
+	// pending is the timer of a WakeSoon that has not woken yet, or nil.
+	pending *time.Timer
 }
 
 // NewWaker returns a Waker that sends its NOTIFYs through the pool, which may run as any role.
@@ -37,8 +44,24 @@ func NewWaker(pool *pgxpool.Pool, logger *slog.Logger) *Waker {
 // Wake wakes the sequencers after the commit of a transaction that appended events. It never
 // blocks.
 func (w *Waker) Wake() {
+	w.mu.Lock()
+	if w.pending != nil {
+		w.pending.Stop() // This wake serves its events too.
+		w.pending = nil
+	}
+	w.mu.Unlock()
 	wake.Signal(w.local)
 	wake.Signal(w.remote)
+}
+
+// WakeSoon is Wake for events that no one waits for, such as outcomes of messages: it wakes the
+// sequencers a little later, once for all calls until then.
+func (w *Waker) WakeSoon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending == nil {
+		w.pending = time.AfterFunc(soon, w.Wake)
+	}
 }
 
 // C returns a channel that is ready after one or more calls of Wake since the last receive. Its
@@ -46,7 +69,8 @@ func (w *Waker) Wake() {
 func (w *Waker) C() <-chan struct{} { return w.local }
 
 // Run notifies the other processes until ctx ends, and then returns nil. It logs the first of
-// successive failures and retries.
+// successive failures and retries. A process with a sequencer need not run it: its sequencer moves
+// the events, and if that one fails, those of other processes find them by polling.
 func (w *Waker) Run(ctx context.Context) error {
 	q := db.New(w.pool)
 	failing := false

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
@@ -69,20 +68,8 @@ func CheckActorVersion(ctx context.Context, tx pgx.Tx, actor care.Actor) error {
 // InTxAs is InTx in the actor's scope (see BeginAs), with the same number of round trips.
 func InTxAs(ctx context.Context, pool *pgxpool.Pool, actor care.Actor, fn func(tx pgx.Tx) error) error {
 	batch := &pgx.Batch{}
-	BeginAs(batch, actor)
-	results := pool.SendBatch(ctx, batch)
-	tx := results.Tx()
-	defer rollback(ctx, tx)
-	if err := results.Close(); err != nil {
-		return Translate(fmt.Errorf("begin: %w", err))
-	}
-	if err := fn(tx); err != nil {
-		return Translate(err)
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return Translate(fmt.Errorf("commit: %w", err))
-	}
-	return nil
+	QueueActorScope(batch, actor)
+	return InTxAfter(ctx, pool, batch, fn)
 }
 
 // scope has the values of the settings that the policies read; an empty text represents none.

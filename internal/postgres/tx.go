@@ -41,6 +41,27 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions, fn fun
 	return nil
 }
 
+// InTxAfter is InTx after the statements of first, which are sent together with the BEGIN. An error
+// of a function that reads one of their results ends the transaction, like one of fn.
+func InTxAfter(ctx context.Context, pool *pgxpool.Pool, first *pgx.Batch, fn func(tx pgx.Tx) error) error {
+	batch := &pgx.Batch{}
+	batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	batch.QueuedQueries = append(batch.QueuedQueries, first.QueuedQueries...)
+	results := pool.SendBatch(ctx, batch)
+	tx := results.Tx()
+	defer rollback(ctx, tx)
+	if err := results.Close(); err != nil {
+		return Translate(fmt.Errorf("begin: %w", err))
+	}
+	if err := fn(tx); err != nil {
+		return Translate(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return Translate(fmt.Errorf("commit: %w", err))
+	}
+	return nil
+}
+
 // InBatch sends a batch and commits it. A batch that begins no transaction takes one round trip:
 // the statements between two syncs of the protocol are one transaction, READ COMMITTED as in every
 // session. It commits after the last statement, and rolls back if a statement fails; a function

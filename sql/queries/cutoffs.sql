@@ -53,7 +53,7 @@ CROSS JOIN LATERAL cutoff_apply(asked.subject, '00000000-0000-0000-0000-00000000
 
 -- name: CutoffOf :many
 -- Returns the cut-offs of those of the subjects that have one. recipient_id is zero for one that holds for everybody, cause_event_id
--- for a personal one.
+-- for a personal one. The subquery makes one generic plan do for any number of subjects.
 SELECT
     subject,
     recipient_id,
@@ -61,4 +61,4 @@ SELECT
     cause_type,
     coalesce(cause_event_id, '00000000-0000-0000-0000-000000000000')::uuid AS cause_event_id
 FROM subject_cutoffs
-WHERE subject = ANY (@subjects::text[]);
+WHERE subject = ANY ((SELECT @subjects::text[])::text[]);

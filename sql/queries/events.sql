@@ -1,11 +1,12 @@
 -- The ledger: moving the outbox into it, reading it, its epochs.
 
 -- The first statement of a sequencer's transaction, so that the snapshot of the next one is taken
--- under the lock. The settings end with the transaction. They keep the move on its indexes even if
--- the planner's statistics of these fast-changing tables are stale or missing.
+-- under the lock. The settings end with the transaction. One tells the move whether it may run, so
+-- that both are sent together. The others keep the move on its indexes even if the planner's
+-- statistics of these fast-changing tables are stale or missing.
 -- name: SequencerTryLock :one
 SELECT (
-    pg_try_advisory_xact_lock(hashtextextended('carewire sequencer', 0))
+    set_config('carewire.sequencer', pg_try_advisory_xact_lock(hashtextextended('carewire sequencer', 0))::text, true) = 'true'
     AND set_config('enable_seqscan', 'off', true) = 'off'
     AND set_config('jit', 'off', true) = 'off'
 )::boolean AS locked;
@@ -18,7 +19,8 @@ SELECT pg_advisory_xact_lock(hashtextextended('carewire sequencer', 0));
 -- drops duplicates of events in the ledger and among the rows, and assigns the next positions in
 -- the order of the outbox. The ids are an array and the lookup is LATERAL, so that each is an index
 -- scan for any batch size; recorded_at is the time of this statement, so that it never decreases
--- along the ledger.
+-- along the ledger. Without the lock of SequencerTryLock it moves nothing. It notifies the readers of
+-- the ledger.
 -- name: LedgerMove :one
 WITH taken AS (
     DELETE FROM outbox AS o
@@ -26,6 +28,7 @@ WITH taken AS (
         SELECT waiting.id
         FROM outbox AS waiting
         WHERE waiting.id >= @first_id
+            AND current_setting('carewire.sequencer', true) = 'true'
         ORDER BY waiting.id
         LIMIT @batch_size
     ))
@@ -82,6 +85,13 @@ WITH taken AS (
     FROM placed AS p
     ORDER BY p.position
     RETURNING position
+), last AS (
+    SELECT max(position) AS position
+    FROM stamped
+), notified AS (
+    SELECT pg_notify('carewire_ledger', last.position::text)
+    FROM last
+    WHERE last.position IS NOT NULL
 ), clients AS (
     INSERT INTO event_clients (position, recorded_at, address, agent)
     SELECT
@@ -96,10 +106,8 @@ WITH taken AS (
 SELECT
     (SELECT count(*) FROM taken) AS taken,
     (SELECT count(*) FROM stamped) AS stamped,
-    coalesce((SELECT max(position) FROM stamped), 0)::bigint AS last_position;
-
--- name: LedgerRing :exec
-SELECT pg_notify('carewire_ledger', (@last_position::bigint)::text);
+    coalesce((SELECT last.position FROM last), 0)::bigint AS last_position,
+    (SELECT count(*) FROM notified) AS notifications;
 
 -- name: LedgerListen :exec
 LISTEN carewire_ledger;

@@ -93,7 +93,7 @@ SELECT
     cause_type,
     coalesce(cause_event_id, '00000000-0000-0000-0000-000000000000')::uuid AS cause_event_id
 FROM subject_cutoffs
-WHERE subject = ANY ($1::text[])
+WHERE subject = ANY ((SELECT $1::text[])::text[])
 `
 
 type CutoffOfRow struct {
@@ -105,7 +105,7 @@ type CutoffOfRow struct {
 }
 
 // Returns the cut-offs of those of the subjects that have one. recipient_id is zero for one that holds for everybody, cause_event_id
-// for a personal one.
+// for a personal one. The subquery makes one generic plan do for any number of subjects.
 func (q *Queries) CutoffOf(ctx context.Context, subjects []string) ([]CutoffOfRow, error) {
 	rows, err := q.db.Query(ctx, CutoffOf, subjects)
 	if err != nil {

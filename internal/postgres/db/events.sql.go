@@ -393,6 +393,7 @@ WITH taken AS (
         SELECT waiting.id
         FROM outbox AS waiting
         WHERE waiting.id >= $1
+            AND current_setting('carewire.sequencer', true) = 'true'
         ORDER BY waiting.id
         LIMIT $2
     ))
@@ -449,6 +450,13 @@ WITH taken AS (
     FROM placed AS p
     ORDER BY p.position
     RETURNING position
+), last AS (
+    SELECT max(position) AS position
+    FROM stamped
+), notified AS (
+    SELECT pg_notify('carewire_ledger', last.position::text)
+    FROM last
+    WHERE last.position IS NOT NULL
 ), clients AS (
     INSERT INTO event_clients (position, recorded_at, address, agent)
     SELECT
@@ -463,7 +471,8 @@ WITH taken AS (
 SELECT
     (SELECT count(*) FROM taken) AS taken,
     (SELECT count(*) FROM stamped) AS stamped,
-    coalesce((SELECT max(position) FROM stamped), 0)::bigint AS last_position
+    coalesce((SELECT last.position FROM last), 0)::bigint AS last_position,
+    (SELECT count(*) FROM notified) AS notifications
 `
 
 type LedgerMoveParams struct {
@@ -472,20 +481,27 @@ type LedgerMoveParams struct {
 }
 
 type LedgerMoveRow struct {
-	Taken        int64
-	Stamped      int64
-	LastPosition int64
+	Taken         int64
+	Stamped       int64
+	LastPosition  int64
+	Notifications int64
 }
 
 // Moves events in one statement under the sequencer's lock: takes the oldest rows of the outbox,
 // drops duplicates of events in the ledger and among the rows, and assigns the next positions in
 // the order of the outbox. The ids are an array and the lookup is LATERAL, so that each is an index
 // scan for any batch size; recorded_at is the time of this statement, so that it never decreases
-// along the ledger.
+// along the ledger. Without the lock of SequencerTryLock it moves nothing. It notifies the readers of
+// the ledger.
 func (q *Queries) LedgerMove(ctx context.Context, arg LedgerMoveParams) (LedgerMoveRow, error) {
 	row := q.db.QueryRow(ctx, LedgerMove, arg.FirstID, arg.BatchSize)
 	var i LedgerMoveRow
-	err := row.Scan(&i.Taken, &i.Stamped, &i.LastPosition)
+	err := row.Scan(
+		&i.Taken,
+		&i.Stamped,
+		&i.LastPosition,
+		&i.Notifications,
+	)
 	return i, err
 }
 
@@ -498,15 +514,6 @@ func (q *Queries) LedgerPartitionsAhead(ctx context.Context, position int64) (in
 	var events_partitions_ahead int64
 	err := row.Scan(&events_partitions_ahead)
 	return events_partitions_ahead, err
-}
-
-const LedgerRing = `-- name: LedgerRing :exec
-SELECT pg_notify('carewire_ledger', ($1::bigint)::text)
-`
-
-func (q *Queries) LedgerRing(ctx context.Context, lastPosition int64) error {
-	_, err := q.db.Exec(ctx, LedgerRing, lastPosition)
-	return err
 }
 
 const LedgerTimeFrom = `-- name: LedgerTimeFrom :one
@@ -579,7 +586,7 @@ func (q *Queries) SequencerLock(ctx context.Context) error {
 const SequencerTryLock = `-- name: SequencerTryLock :one
 
 SELECT (
-    pg_try_advisory_xact_lock(hashtextextended('carewire sequencer', 0))
+    set_config('carewire.sequencer', pg_try_advisory_xact_lock(hashtextextended('carewire sequencer', 0))::text, true) = 'true'
     AND set_config('enable_seqscan', 'off', true) = 'off'
     AND set_config('jit', 'off', true) = 'off'
 )::boolean AS locked
@@ -587,8 +594,9 @@ SELECT (
 
 // The ledger: moving the outbox into it, reading it, its epochs.
 // The first statement of a sequencer's transaction, so that the snapshot of the next one is taken
-// under the lock. The settings end with the transaction. They keep the move on its indexes even if
-// the planner's statistics of these fast-changing tables are stale or missing.
+// under the lock. The settings end with the transaction. One tells the move whether it may run, so
+// that both are sent together. The others keep the move on its indexes even if the planner's
+// statistics of these fast-changing tables are stale or missing.
 func (q *Queries) SequencerTryLock(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, SequencerTryLock)
 	var locked bool
