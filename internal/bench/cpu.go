@@ -39,15 +39,19 @@ func newMeter(ctx context.Context, owner *pgxpool.Pool, services ...*service) *m
 
 func (m *meter) reset() { m.before = m.read() }
 
+// since returns the processor time since the last reset. ok is false if it is unknown.
+func (m *meter) since() (s spent, ok bool) {
+	now := m.read()
+	return spent{now.service - m.before.service, now.database - m.before.database, now.bench - m.before.bench}, now.bench > 0
+}
+
 // per returns the processor time of each of n operations since the last reset.
 func (m *meter) per(n float64) string {
-	now := m.read()
-	if now.bench == 0 || n == 0 {
+	s, ok := m.since()
+	if !ok || n == 0 {
 		return ""
 	}
-	micros := func(after, before float64) float64 { return (after - before) / n * 1e6 }
-	return fmt.Sprintf("; µs of CPU each: service %.0f, database %.0f, bench %.0f",
-		micros(now.service, m.before.service), micros(now.database, m.before.database), micros(now.bench, m.before.bench))
+	return fmt.Sprintf("; µs of CPU each: service %.0f, database %.0f, bench %.0f", s.service/n*1e6, s.database/n*1e6, s.bench/n*1e6)
 }
 
 func (m *meter) read() spent {
