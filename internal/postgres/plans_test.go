@@ -85,9 +85,13 @@ var fill = []string{
 			CASE WHEN i <= 99960 THEN now() END, CASE WHEN i <= 99960 THEN 'escalated' END
 		FROM generate_series(80001, 100000) AS i`,
 	`UPDATE notifications SET needs_acknowledgement = true, acknowledged_at = CASE WHEN event_position % 100 > 0 THEN now() END WHERE event_position > 80000`,
+	// 20,000 notifications wait for their time, of which 200 are due.
+	`UPDATE notifications SET due_at = now() + make_interval(secs => event_position - 200) WHERE event_position <= 20000`,
+	`INSERT INTO suppressions (kind, address_hash, id, channel, reason, source, user_id)
+		SELECT 'email', sha256(convert_to(i::text, 'UTF8')), numbered('9', i), 'email', 'hard_bounce', 'provider', numbered('a', i) FROM generate_series(1, 20000) AS i`,
 	`DROP FUNCTION numbered`,
 	// Like autovacuum: partitions, and not their parent tables.
-	`VACUUM (ANALYZE) escalations, events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, digests, digest_items, throttles, river.river_job`,
+	`VACUUM (ANALYZE) escalations, events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, digests, digest_items, throttles, suppressions, river.river_job`,
 }
 
 func numbered(kind byte, i int) uuid.UUID {
@@ -367,7 +371,24 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 			})
 			return err
 		}},
-		{"planning directory", base.Worker, care.Actor{}, 2000, func(ctx context.Context, q *db.Queries) error {
+		{"notifications that are due", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationTakeDue(ctx, 500)
+			return err
+		}},
+		{"the next notification that is due", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationNextDue(ctx)
+			return err
+		}},
+		{"suppressions", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.SuppressionList(ctx, db.SuppressionListParams{BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			return err
+		}},
+		{"suppressions of a person", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.SuppressionListOfPerson(ctx, db.SuppressionListOfPersonParams{UserID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			return err
+		}},
+		// The plan for any arguments reads the suppressions of each kind, of which there are few.
+		{"planning directory", base.Worker, care.Actor{}, 25000, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.PlanningDirectory(ctx, db.PlanningDirectoryParams{
 				ClinicIds: []uuid.UUID{numbered('c', 3), numbered('c', 4)}, Roles: []string{"doctor", "nurse"}, UserIds: []uuid.UUID{person.UserID, numbered('a', 8)},
 				EventClinicIds: []uuid.UUID{numbered('c', 3), numbered('c', 4)}, TeamClinicIds: []uuid.UUID{numbered('c', 3)}, TeamPatientIds: []uuid.UUID{person.UserID},
@@ -554,6 +575,14 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 		}},
 		{"inbox up to", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.InboxUnreadUpTo(ctx, db.InboxUnreadUpToParams{RecipientID: person.UserID, ToTime: long.Time, ToID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"inbox up to, with read ones", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxUpTo(ctx, db.InboxUpToParams{RecipientID: person.UserID, ToTime: long.Time, ToID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"archive up to", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.InboxArchivedUpTo(ctx, db.InboxArchivedUpToParams{RecipientID: person.UserID, ToTime: long.Time, ToID: long.ID, RowLimit: page})
 			return err
 		}},
 		{"inbox of ids", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
