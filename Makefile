@@ -90,6 +90,11 @@ fuzz: ## Run each fuzzer for FUZZTIME (30s), one after another
 bench: build ## Benchmark the hot paths and write bench/latest.json
 	@$(GO) run ./internal/bench $(BENCH)
 
+# Other sizes: make bench-growth BENCH="--events 2500000"
+.PHONY: bench-growth
+bench-growth: build ## Compare lists, writes and dispatch in a grown database with a small one, and write bench/growth.json
+	@$(GO) run ./internal/bench --only growth --out bench/growth.json $(BENCH)
+
 .PHONY: lint
 lint: ## Run the linters
 	$(TOOL) golangci-lint run ./...

@@ -155,7 +155,7 @@ func (i *Inbox) listPlans(ctx context.Context, actor care.Actor, f NotificationF
 // ListAll returns the notifications of all recipients, newest first. It is for operators. With a
 // State other than sent it returns those with a delivery in that state, ordered by that delivery,
 // so that a rare state is found as fast. A page may be short, or empty, and have a next one: at most
-// 2,000 notifications or deliveries are looked at for it.
+// 1,000 notifications or deliveries are looked at for it.
 func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
 	if !f.To.IsZero() && !f.From.Before(f.To) {
 		return NotificationPage{}, care.InvalidField("from", "must be before to")

@@ -78,7 +78,7 @@ func (f DeliveryFilter) check() error {
 
 // Deliveries returns a page of deliveries, the last planned first, and the cursor of the next page,
 // which is zero on the last one. A delivery keeps its place while it changes, so that paging returns
-// each once. A page may be short, or empty, and have a next one: at most 2,000 deliveries are looked
+// each once. A page may be short, or empty, and have a next one: at most 1,000 deliveries are looked
 // at for it. It runs in the transaction q, whose later statements are planned for any arguments. The
 // error for an unknown state or channel is care.Invalid.
 func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliveryStatus, care.PageCursor, error) {

@@ -175,15 +175,15 @@ func TestDeliveries_OfARareFilterComeOnShortPages(t *testing.T) {
 	operator := care.Actor{UserID: newID(), Memberships: []care.Membership{{Role: care.Operator}}}
 	person := newID()
 	b.exec(`INSERT INTO users (id, email, given_name, family_name) VALUES ($1, 'many@clinic.example', 'A', 'B')`, person)
-	// The oldest and the newest were read, and the 2,000th, at which the first page stops.
+	// The oldest and the newest were read, and the 1,000th, at which the first page stops.
 	b.exec(`WITH told AS (
 			INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template, created_at)
 			SELECT gen_random_uuid(), i, gen_random_uuid(), 'user.updated', 'user/1', $1, 'account', 'normal', 'many', 1, 'account', now() - make_interval(secs => i)
-			FROM generate_series(1, 4500) AS i
+			FROM generate_series(1, 2500) AS i
 			RETURNING *
 		)
 		INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority, created_at)
-		SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, 'email', CASE WHEN event_position IN (1, 2000, 4500) THEN 'read' ELSE 'sent' END,
+		SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, 'email', CASE WHEN event_position IN (1, 1000, 2500) THEN 'read' ELSE 'sent' END,
 			rule, template, priority, created_at
 		FROM told`, person)
 	for name, f := range map[string]notify.DeliveryFilter{

@@ -269,7 +269,7 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 	long, ago := care.AfterAll, time.Time{}
 	first := care.BeforeAll
 	// examined is the maximum number of rows that a list reads along its index, with those of a page.
-	const page, examined = 51, 2200
+	const page, examined = 51, 1200
 	busy := numbered('a', 9)
 	told := db.NotificationListParams{CreatedFrom: ago, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}
 	mails := []uuid.UUID{numbered('1', 90001), numbered('1', 90002), numbered('1', 99999)}

@@ -485,7 +485,7 @@ WHERE d.state = 'uncertain'
 ORDER BY d.deadline_at
 LIMIT @max_rows;
 
--- The operators' lists of deliveries, last planned first. Each statement reads along one index, at most 2,000 of its rows, and
+-- The operators' lists of deliveries, last planned first. Each statement reads along one index, at most 1,000 of its rows, and
 -- filters them: the cost of a page depends neither on how rare a filter is nor on the size of the table. The row at which it
 -- stopped for that reason is returned as last_read, also if it does not match. The bound is a literal, so that the plan for any
 -- arguments knows it. A page continues below (@before_time, @before_id). Only the rows of the page are joined with their
@@ -504,7 +504,7 @@ SELECT
 FROM (
     SELECT
         examined.*,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -519,10 +519,10 @@ FROM (
         WHERE d.created_at >= @created_from::timestamptz
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT @max_rows
 ) AS page
@@ -543,7 +543,7 @@ SELECT
 FROM (
     SELECT
         examined.*,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -560,10 +560,10 @@ FROM (
             AND d.created_at >= @created_from::timestamptz
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT @max_rows
 ) AS page
@@ -584,7 +584,7 @@ SELECT
 FROM (
     SELECT
         examined.*,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -600,10 +600,10 @@ FROM (
             AND d.created_at >= @created_from::timestamptz
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT @max_rows
 ) AS page
@@ -625,7 +625,7 @@ SELECT
 FROM (
     SELECT
         examined.*,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -642,10 +642,10 @@ FROM (
             AND d.created_at >= @created_from::timestamptz
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT @max_rows
 ) AS page
@@ -667,7 +667,7 @@ SELECT
 FROM (
     SELECT
         examined.*,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -683,10 +683,10 @@ FROM (
             AND d.created_at >= @created_from::timestamptz
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT @max_rows
 ) AS page

@@ -1,4 +1,4 @@
--- Lists of notifications, newest first. Each statement reads along one index. If it filters what it reads, it reads at most 2,000
+-- Lists of notifications, newest first. Each statement reads along one index. If it filters what it reads, it reads at most 1,000
 -- rows, as the lists of deliveries do: the row at which it stopped is returned as last_read, also if it does not match. A page
 -- continues below (@before_time, @before_id).
 
@@ -22,7 +22,7 @@ SELECT
     n.acknowledged_at,
     n.needs_acknowledgement,
     n.matches,
-    (n.number = 2000)::boolean AS last_read
+    (n.number = 1000)::boolean AS last_read
 FROM (
     SELECT
         n.id,
@@ -62,10 +62,10 @@ FROM (
     WHERE n.created_at >= @created_from::timestamptz
         AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
     ORDER BY n.created_at DESC, n.id DESC
-    LIMIT 2000
+    LIMIT 1000
 ) AS n
 WHERE n.matches
-    OR n.number = 2000
+    OR n.number = 1000
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT @row_limit;
 
@@ -89,7 +89,7 @@ SELECT
     n.acknowledged_at,
     n.needs_acknowledgement,
     n.matches,
-    (n.number = 2000)::boolean AS last_read
+    (n.number = 1000)::boolean AS last_read
 FROM (
     SELECT
         n.id,
@@ -131,10 +131,10 @@ FROM (
         AND n.created_at >= @created_from::timestamptz
         AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
     ORDER BY n.created_at DESC, n.id DESC
-    LIMIT 2000
+    LIMIT 1000
 ) AS n
 WHERE n.matches
-    OR n.number = 2000
+    OR n.number = 1000
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT @row_limit;
 
@@ -158,7 +158,7 @@ SELECT
     n.acknowledged_at,
     n.needs_acknowledgement,
     n.matches,
-    (n.number = 2000)::boolean AS last_read
+    (n.number = 1000)::boolean AS last_read
 FROM (
     SELECT
         n.id,
@@ -201,10 +201,10 @@ FROM (
         AND n.created_at >= @created_from::timestamptz
         AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
     ORDER BY n.created_at DESC, n.id DESC
-    LIMIT 2000
+    LIMIT 1000
 ) AS n
 WHERE n.matches
-    OR n.number = 2000
+    OR n.number = 1000
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT @row_limit;
 
@@ -302,7 +302,7 @@ FROM (
                 OFFSET 0
             )
         )::boolean AS matches,
-        (d.number = 2000)::boolean AS last_read
+        (d.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -318,7 +318,7 @@ FROM (
             AND d.created_at >= @created_from::timestamptz
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS d
     CROSS JOIN LATERAL (
         SELECT *
@@ -328,7 +328,7 @@ FROM (
         OFFSET 0
     ) AS n
     WHERE d.chosen
-        OR d.number = 2000
+        OR d.number = 1000
 ) AS found
 WHERE found.matches
     OR found.last_read
@@ -396,7 +396,7 @@ FROM (
                 OFFSET 0
             )
         )::boolean AS matches,
-        (d.number = 2000)::boolean AS last_read
+        (d.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -411,7 +411,7 @@ FROM (
             AND d.created_at >= @created_from::timestamptz
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS d
     CROSS JOIN LATERAL (
         SELECT *
@@ -421,7 +421,7 @@ FROM (
         OFFSET 0
     ) AS n
     WHERE d.chosen
-        OR d.number = 2000
+        OR d.number = 1000
 ) AS found
 WHERE found.matches
     OR found.last_read
@@ -486,7 +486,7 @@ FROM (
                 OFFSET 0
             )
         )::boolean AS matches,
-        (d.number = 2000)::boolean AS last_read
+        (d.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -501,7 +501,7 @@ FROM (
             AND d.state IN ('planned', 'cancelled')
             AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS d
     CROSS JOIN LATERAL (
         SELECT *

@@ -485,7 +485,7 @@ SELECT
 FROM (
     SELECT
         examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -500,10 +500,10 @@ FROM (
         WHERE d.created_at >= $3::timestamptz
             AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT $6
 ) AS page
@@ -609,7 +609,7 @@ SELECT
 FROM (
     SELECT
         examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -626,10 +626,10 @@ FROM (
             AND d.created_at >= $4::timestamptz
             AND (d.created_at, d.id) < ($5::timestamptz, $6::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT $7
 ) AS page
@@ -738,7 +738,7 @@ SELECT
 FROM (
     SELECT
         examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -755,10 +755,10 @@ FROM (
             AND d.created_at >= $5::timestamptz
             AND (d.created_at, d.id) < ($6::timestamptz, $7::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT $8
 ) AS page
@@ -868,7 +868,7 @@ SELECT
 FROM (
     SELECT
         examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -884,10 +884,10 @@ FROM (
             AND d.created_at >= $4::timestamptz
             AND (d.created_at, d.id) < ($5::timestamptz, $6::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT $7
 ) AS page
@@ -995,7 +995,7 @@ SELECT
 FROM (
     SELECT
         examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
-        (examined.number = 2000)::boolean AS last_read
+        (examined.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -1011,10 +1011,10 @@ FROM (
             AND d.created_at >= $3::timestamptz
             AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS examined
     WHERE examined.matches
-        OR examined.number = 2000
+        OR examined.number = 1000
     ORDER BY examined.created_at DESC, examined.id DESC
     LIMIT $6
 ) AS page
@@ -1735,7 +1735,7 @@ const PlanForAnyValues = `-- name: PlanForAnyValues :exec
 SELECT set_config('plan_cache_mode', 'force_generic_plan', true)
 `
 
-// The operators' lists of deliveries, last planned first. Each statement reads along one index, at most 2,000 of its rows, and
+// The operators' lists of deliveries, last planned first. Each statement reads along one index, at most 1,000 of its rows, and
 // filters them: the cost of a page depends neither on how rare a filter is nor on the size of the table. The row at which it
 // stopped for that reason is returned as last_read, also if it does not match. The bound is a literal, so that the plan for any
 // arguments knows it. A page continues below (@before_time, @before_id). Only the rows of the page are joined with their

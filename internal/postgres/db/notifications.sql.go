@@ -103,7 +103,7 @@ SELECT
     n.acknowledged_at,
     n.needs_acknowledgement,
     n.matches,
-    (n.number = 2000)::boolean AS last_read
+    (n.number = 1000)::boolean AS last_read
 FROM (
     SELECT
         n.id,
@@ -143,10 +143,10 @@ FROM (
     WHERE n.created_at >= $4::timestamptz
         AND (n.created_at, n.id) < ($5::timestamptz, $6::uuid)
     ORDER BY n.created_at DESC, n.id DESC
-    LIMIT 2000
+    LIMIT 1000
 ) AS n
 WHERE n.matches
-    OR n.number = 2000
+    OR n.number = 1000
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT $7
 `
@@ -182,7 +182,7 @@ type NotificationListRow struct {
 	LastRead             bool
 }
 
-// Lists of notifications, newest first. Each statement reads along one index. If it filters what it reads, it reads at most 2,000
+// Lists of notifications, newest first. Each statement reads along one index. If it filters what it reads, it reads at most 1,000
 // rows, as the lists of deliveries do: the row at which it stopped is returned as last_read, also if it does not match. A page
 // continues below (@before_time, @before_id).
 // Everyone's; with a state or a channel only those with such a delivery.
@@ -293,7 +293,7 @@ FROM (
                 OFFSET 0
             )
         )::boolean AS matches,
-        (d.number = 2000)::boolean AS last_read
+        (d.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -309,7 +309,7 @@ FROM (
             AND d.created_at >= $3::timestamptz
             AND (d.created_at, d.id) < ($7::timestamptz, $8::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS d
     CROSS JOIN LATERAL (
         SELECT id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, created_at, read_at, held_until, seen_at, archived_at, plan_key, subject_version, due_at, acknowledged_at, needs_acknowledgement
@@ -319,7 +319,7 @@ FROM (
         OFFSET 0
     ) AS n
     WHERE d.chosen
-        OR d.number = 2000
+        OR d.number = 1000
 ) AS found
 WHERE found.matches
     OR found.last_read
@@ -435,7 +435,7 @@ SELECT
     n.acknowledged_at,
     n.needs_acknowledgement,
     n.matches,
-    (n.number = 2000)::boolean AS last_read
+    (n.number = 1000)::boolean AS last_read
 FROM (
     SELECT
         n.id,
@@ -478,10 +478,10 @@ FROM (
         AND n.created_at >= $7::timestamptz
         AND (n.created_at, n.id) < ($8::timestamptz, $9::uuid)
     ORDER BY n.created_at DESC, n.id DESC
-    LIMIT 2000
+    LIMIT 1000
 ) AS n
 WHERE n.matches
-    OR n.number = 2000
+    OR n.number = 1000
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT $10
 `
@@ -631,7 +631,7 @@ FROM (
                 OFFSET 0
             )
         )::boolean AS matches,
-        (d.number = 2000)::boolean AS last_read
+        (d.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -646,7 +646,7 @@ FROM (
             AND d.created_at >= $3::timestamptz
             AND (d.created_at, d.id) < ($8::timestamptz, $9::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS d
     CROSS JOIN LATERAL (
         SELECT id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, created_at, read_at, held_until, seen_at, archived_at, plan_key, subject_version, due_at, acknowledged_at, needs_acknowledgement
@@ -656,7 +656,7 @@ FROM (
         OFFSET 0
     ) AS n
     WHERE d.chosen
-        OR d.number = 2000
+        OR d.number = 1000
 ) AS found
 WHERE found.matches
     OR found.last_read
@@ -809,7 +809,7 @@ FROM (
                 OFFSET 0
             )
         )::boolean AS matches,
-        (d.number = 2000)::boolean AS last_read
+        (d.number = 1000)::boolean AS last_read
     FROM (
         SELECT
             d.id,
@@ -824,7 +824,7 @@ FROM (
             AND d.state IN ('planned', 'cancelled')
             AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
         ORDER BY d.created_at DESC, d.id DESC
-        LIMIT 2000
+        LIMIT 1000
     ) AS d
     CROSS JOIN LATERAL (
         SELECT id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, created_at, read_at, held_until, seen_at, archived_at, plan_key, subject_version, due_at, acknowledged_at, needs_acknowledgement
@@ -941,7 +941,7 @@ SELECT
     n.acknowledged_at,
     n.needs_acknowledgement,
     n.matches,
-    (n.number = 2000)::boolean AS last_read
+    (n.number = 1000)::boolean AS last_read
 FROM (
     SELECT
         n.id,
@@ -983,10 +983,10 @@ FROM (
         AND n.created_at >= $4::timestamptz
         AND (n.created_at, n.id) < ($5::timestamptz, $6::uuid)
     ORDER BY n.created_at DESC, n.id DESC
-    LIMIT 2000
+    LIMIT 1000
 ) AS n
 WHERE n.matches
-    OR n.number = 2000
+    OR n.number = 1000
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT $7
 `
