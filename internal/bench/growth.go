@@ -66,7 +66,7 @@ func growth(ctx context.Context, dir string) ([]Measure, error) {
 
 // openClinicDB starts a service on a new database and fills it.
 func openClinicDB(ctx context.Context, dir string, events int) (*clinicDB, error) {
-	if err := os.Mkdir(dir, 0o711); err != nil { //nolint:gosec // PostgreSQL may run as another user.
+	if err := os.Mkdir(dir, 0o711); err != nil { // PostgreSQL may run as another user.
 		return nil, err
 	}
 	s, err := serveDemo(ctx, dir, "api")
