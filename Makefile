@@ -94,6 +94,11 @@ bench: build ## Benchmark the hot paths and write bench/latest.json
 bench-sockets: build ## Benchmark 1,000 and 10,000 sockets and write bench/sockets.json (takes about ten minutes and 20,000 file descriptors)
 	@$(GO) run ./internal/bench --only sockets,sockets-10k --out bench/sockets.json $(BENCH)
 
+# Other sizes: make bench-growth BENCH="--events 2500000"
+.PHONY: bench-growth
+bench-growth: build ## Compare lists, writes and dispatch in a grown database with a small one, and write bench/growth.json
+	@$(GO) run ./internal/bench --only growth --out bench/growth.json $(BENCH)
+
 .PHONY: lint
 lint: ## Run the linters
 	$(TOOL) golangci-lint run ./...

@@ -32,9 +32,11 @@ codes, but no message texts or addresses. Use --after with the last ID of a page
   carewire deliveries list --state failed --json | jq -r '.[].id'`,
 		Args: cobra.NoArgs,
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, _ []string) (err error) {
-			if f.Limit, err = list.max(); err != nil {
+			limit, err := list.max()
+			if err != nil {
 				return err
 			}
+			f.Limit = int(limit)
 			if f.RecipientID, err = parseOptionalID("--recipient", recipient); err != nil {
 				return err
 			}

@@ -29,6 +29,8 @@ type Measure struct {
 	Floor float64 `json:"floor"`
 	Ratio float64 `json:"ratio"`
 	Cost  *Cost   `json:"cost,omitempty"`
+	// FloorCost is the cost of one operation of the floor.
+	FloorCost *Cost `json:"floorCost,omitempty"`
 }
 
 func beside(name string, value float64, unit string, floor float64) Measure {
@@ -72,11 +74,12 @@ func parts() []part {
 	}
 }
 
-// largeParts are measured only by name, because they take long or need many file descriptors.
-func largeParts() []part {
+// longParts are measured only by name, because they take long or need many file descriptors.
+func longParts() []part {
 	return []part{
 		{"sockets", "1,000 sockets: memory, connecting, paced and bursts of events, frozen clients, a restart, resuming", sockets(1000)},
 		{"sockets-10k", "10,000 sockets, the same", sockets(10_000)},
+		{"growth", "lists, look-ups, writes, the sequencer and dispatch in a grown database, compared to a small one", growth},
 	}
 }
 
@@ -118,9 +121,10 @@ func run(ctx context.Context, args []string) error {
 // choose parses the command line.
 func choose(args []string) (chosen []part, out string, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "", "comma-separated parts to measure (default all but sockets and sockets-10k)")
-	all := append(parts(), largeParts()...)
+	only := flags.String("only", "", "comma-separated parts to measure (default all but growth, sockets and sockets-10k)")
+	all := append(parts(), longParts()...)
 	flags.StringVar(&out, "out", filepath.Join("bench", "latest.json"), "file for the result")
+	flags.IntVar(&grownEvents, "events", grownEvents, "events of the grown database of the part growth")
 	flags.Usage = func() {
 		_, _ = fmt.Fprintln(flags.Output(), "bench measures bin/carewire. Run make build first. Parts:")
 		for _, p := range all {

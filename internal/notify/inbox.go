@@ -91,26 +91,35 @@ type Inbox struct {
 func NewInbox(writer *outbox.Writer) *Inbox { return &Inbox{writer} }
 
 func (i *Inbox) read(ctx context.Context, actor care.Actor, fn func(q *db.Queries) error) error {
-	return i.writer.Read(ctx, actor, func(tx pgx.Tx) error { return fn(db.New(tx)) })
+	return i.writer.Read(ctx, actor, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if err := q.PlanForAnyValues(ctx); err != nil {
+			return err
+		}
+		return fn(q)
+	})
 }
 
 // ListOwn returns the actor's own notifications, newest first, and the number of unread ones,
-// counted up to 1000. Of the filter it uses Unread, Unacknowledged, State, Before and Limit. With a
-// State it returns those with a message in that state, also notifications that are planned for later
-// and not in the inbox yet, and counts no unread ones.
+// counted up to 1000. Of the filter it uses Unread, Unacknowledged, State, Before and Limit. With the
+// State planned or cancelled it returns those with a message in that state, also notifications that
+// are planned for later and not in the inbox yet, and counts no unread ones. With Unread, a page may
+// be short although there is a next one, as in ListAll.
 func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFilter) (page NotificationPage, unread int64, err error) {
 	if f.State != "" {
-		return i.listOwnInState(ctx, actor, f)
+		page, err = i.listPlans(ctx, actor, f)
+		return page, 0, err
 	}
-	var rows []db.NotificationListOfRecipientRow
+	var rows []db.NotificationListRow
 	err = i.read(ctx, actor, func(q *db.Queries) (err error) {
-		p := db.NotificationListOfRecipientParams{
-			RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
-		}
 		if f.Unacknowledged {
-			rows, err = unacknowledged(q.NotificationListUnacknowledged(ctx, db.NotificationListUnacknowledgedParams(p)))
+			var found []db.NotificationListUnacknowledgedRow
+			found, err = q.NotificationListUnacknowledged(ctx, db.NotificationListUnacknowledgedParams{
+				RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
+			})
+			rows = convert(found, func(r db.NotificationListUnacknowledgedRow) db.NotificationListRow { return db.NotificationListRow(r) })
 		} else {
-			rows, err = q.NotificationListOfRecipient(ctx, p)
+			rows, err = listOfRecipient(ctx, q, NotificationFilter{RecipientID: actor.UserID, Unread: f.Unread, Before: f.Before, Limit: f.Limit}, false)
 		}
 		if err != nil {
 			return err
@@ -121,47 +130,34 @@ func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFil
 	if err != nil {
 		return NotificationPage{}, 0, fmt.Errorf("read inbox: %w", err)
 	}
-	all := make([]db.NotificationListRow, len(rows))
-	for n, row := range rows {
-		all[n] = db.NotificationListRow(row)
-	}
-	page, err = i.page(ctx, actor, all, f.Limit)
+	page, err = i.page(ctx, actor, rows, f.Limit)
 	return page, unread, err
 }
 
-func (i *Inbox) listOwnInState(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, int64, error) {
-	var found []db.NotificationListOwnInStateRow
+// listPlans returns those of the actor's notifications that are planned, or were cancelled before
+// their time.
+func (i *Inbox) listPlans(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
+	var found []db.NotificationListPlansRow
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
-		found, err = q.NotificationListOwnInState(ctx, db.NotificationListOwnInStateParams{
+		found, err = q.NotificationListPlans(ctx, db.NotificationListPlansParams{
 			State: f.State, RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
 		})
 		return err
 	})
 	if err != nil {
-		return NotificationPage{}, 0, fmt.Errorf("read inbox by state: %w", err)
+		return NotificationPage{}, fmt.Errorf("read inbox by state: %w", err)
 	}
-	rows := make([]db.NotificationListInStateRow, len(found))
-	for n, r := range found {
-		rows[n] = db.NotificationListInStateRow(r)
-	}
-	page, err := i.pageInState(ctx, actor, rows, f.Limit)
-	return page, 0, err
-}
-
-func unacknowledged(found []db.NotificationListUnacknowledgedRow, err error) ([]db.NotificationListOfRecipientRow, error) {
-	rows := make([]db.NotificationListOfRecipientRow, len(found))
-	for i, row := range found {
-		rows[i] = db.NotificationListOfRecipientRow(row)
-	}
-	return rows, err
+	return i.pageInState(ctx, actor, convert(found, func(r db.NotificationListPlansRow) db.NotificationListInStateRow {
+		return db.NotificationListInStateRow(r)
+	}), f.Limit)
 }
 
 // ListAll returns the notifications of all recipients, newest first. It is for operators. With a
 // State other than sent it returns those with a delivery in that state, ordered by that delivery,
-// so that a rare state is found as fast.
+// so that a rare state is found as fast. A page may be short, or empty, and have a next one: at most
+// 1,000 notifications or deliveries are looked at for it.
 func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
-	f.To = cmp.Or(f.To, care.AfterAll.Time)
-	if !f.From.Before(f.To) {
+	if !f.To.IsZero() && !f.From.Before(f.To) {
 		return NotificationPage{}, care.InvalidField("from", "must be before to")
 	}
 	if f.State != "" && f.State != "sent" {
@@ -169,10 +165,7 @@ func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFil
 	}
 	var rows []db.NotificationListRow
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
-		rows, err = q.NotificationList(ctx, db.NotificationListParams{
-			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, CreatedFrom: f.From, CreatedBefore: f.To, RecipientID: f.RecipientID,
-			Unread: f.Unread, Unacknowledged: f.Unacknowledged, State: f.State, Channel: f.Channel, RowLimit: int32(f.Limit) + 1,
-		})
+		rows, err = listAll(ctx, q, f)
 		return err
 	})
 	if err != nil {
@@ -181,51 +174,90 @@ func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFil
 	return i.page(ctx, actor, rows, f.Limit)
 }
 
+// listAll runs the query along the index that leaves the fewest notifications to the other filters.
+func listAll(ctx context.Context, q *db.Queries, f NotificationFilter) ([]db.NotificationListRow, error) {
+	before := earlier(f.Before, f.To)
+	p := db.NotificationListParams{
+		Unread: f.Unread, State: f.State, Channel: f.Channel, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, RowLimit: int32(f.Limit) + 1,
+	}
+	switch {
+	case f.RecipientID != uuid.Nil:
+		return listOfRecipient(ctx, q, f, true)
+	case f.Unacknowledged:
+		found, err := q.NotificationListToAcknowledge(ctx, db.NotificationListToAcknowledgeParams(p))
+		return convert(found, func(r db.NotificationListToAcknowledgeRow) db.NotificationListRow { return db.NotificationListRow(r) }), err
+	}
+	return q.NotificationList(ctx, p)
+}
+
+// listOfRecipient returns the notifications of the filter's recipient, and those that are held only
+// if withHeld is true.
+func listOfRecipient(ctx context.Context, q *db.Queries, f NotificationFilter, withHeld bool) ([]db.NotificationListRow, error) {
+	before := earlier(f.Before, f.To)
+	found, err := q.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
+		RecipientID: f.RecipientID, WithHeld: withHeld, Unread: f.Unread, Unacknowledged: f.Unacknowledged, State: f.State, Channel: f.Channel,
+		CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, RowLimit: int32(f.Limit) + 1,
+	})
+	return convert(found, func(r db.NotificationListOfRecipientRow) db.NotificationListRow { return db.NotificationListRow(r) }), err
+}
+
 // listInState returns the notifications with a delivery in the state. The page's cursor is the one
 // of the last delivery.
 func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
-	var found []db.NotificationListInStateRow
+	var rows []db.NotificationListInStateRow
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
-		found, err = q.NotificationListInState(ctx, db.NotificationListInStateParams{
-			State: f.State, Channel: f.Channel, RecipientID: f.RecipientID, Unread: f.Unread, Unacknowledged: f.Unacknowledged, CreatedFrom: f.From, CreatedBefore: f.To,
-			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
+		p := db.NotificationListOfRecipientInStateParams{
+			State: f.State, Channel: f.Channel, RecipientID: f.RecipientID, Unread: f.Unread, Unacknowledged: f.Unacknowledged, CreatedFrom: f.From,
+			CreatedBefore: cmp.Or(f.To, care.AfterAll.Time), BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
+		}
+		if f.RecipientID != uuid.Nil {
+			var found []db.NotificationListOfRecipientInStateRow
+			found, err = q.NotificationListOfRecipientInState(ctx, p)
+			rows = convert(found, func(r db.NotificationListOfRecipientInStateRow) db.NotificationListInStateRow {
+				return db.NotificationListInStateRow(r)
+			})
+			return err
+		}
+		rows, err = q.NotificationListInState(ctx, db.NotificationListInStateParams{
+			State: p.State, Channel: p.Channel, Unread: p.Unread, Unacknowledged: p.Unacknowledged, CreatedFrom: p.CreatedFrom,
+			CreatedBefore: p.CreatedBefore, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID, RowLimit: p.RowLimit,
 		})
 		return err
 	})
 	if err != nil {
 		return NotificationPage{}, fmt.Errorf("read notifications by state: %w", err)
 	}
-	return i.pageInState(ctx, actor, found, f.Limit)
+	return i.pageInState(ctx, actor, rows, f.Limit)
 }
 
 // pageInState returns at most limit of the rows, with the cursor of the last delivery.
 func (i *Inbox) pageInState(ctx context.Context, actor care.Actor, found []db.NotificationListInStateRow, limit int) (NotificationPage, error) {
-	var next string
-	if len(found) > limit {
-		found = found[:limit]
-		last := found[limit-1]
-		next = care.PageCursor{Time: last.MarkTime, ID: last.MarkID}.String()
-	}
-	rows := make([]db.NotificationListRow, len(found))
-	for n, r := range found {
-		rows[n] = db.NotificationListRow{
+	found, next := pageOf(found, limit, func(r db.NotificationListInStateRow) (place, care.PageCursor) {
+		return place{r.Matches, r.LastRead}, care.PageCursor{Time: r.MarkTime, ID: r.MarkID}
+	})
+	return i.withDeliveries(ctx, actor, convert(found, func(r db.NotificationListInStateRow) db.NotificationListRow {
+		return db.NotificationListRow{
 			ID: r.ID, EventPosition: r.EventPosition, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
 			RecipientID: r.RecipientID, ClinicID: r.ClinicID, Category: r.Category, Priority: r.Priority, Rule: r.Rule,
 			CreatedAt: r.CreatedAt, ReadAt: r.ReadAt, PlanKey: r.PlanKey, DueAt: r.DueAt,
 			AcknowledgedAt: r.AcknowledgedAt, NeedsAcknowledgement: r.NeedsAcknowledgement,
 		}
-	}
-	page, err := i.page(ctx, actor, rows, limit)
-	page.Next = next
-	return page, err
+	}), next)
 }
 
-// page returns at most limit of the rows with their deliveries.
+// page returns at most limit of the rows, with the cursor of the last one.
 func (i *Inbox) page(ctx context.Context, actor care.Actor, rows []db.NotificationListRow, limit int) (NotificationPage, error) {
+	rows, next := pageOf(rows, limit, func(r db.NotificationListRow) (place, care.PageCursor) {
+		return place{r.Matches, r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
+	})
+	return i.withDeliveries(ctx, actor, rows, next)
+}
+
+// withDeliveries returns a page of the rows with their deliveries.
+func (i *Inbox) withDeliveries(ctx context.Context, actor care.Actor, rows []db.NotificationListRow, next care.PageCursor) (NotificationPage, error) {
 	page := NotificationPage{Items: []Notification{}}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		page.Next = care.PageCursor{Time: rows[limit-1].CreatedAt, ID: rows[limit-1].ID}.String()
+	if next != (care.PageCursor{}) {
+		page.Next = next.String()
 	}
 	deliveries, err := i.deliveries(ctx, actor, rows)
 	if err != nil {

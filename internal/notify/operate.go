@@ -56,8 +56,8 @@ type DeliveryFilter struct {
 	// Before is the cursor of the last delivery on the previous page; the zero cursor begins with
 	// the newest.
 	Before care.PageCursor
-	// Limit bounds the number of deliveries.
-	Limit int32
+	// Limit is the largest number of deliveries returned.
+	Limit int
 	// Channels are the names that Channel can have; nil means those of care.BuiltinChannels.
 	Channels []string
 }
@@ -76,17 +76,26 @@ func (f DeliveryFilter) check() error {
 	return nil
 }
 
-// Deliveries returns deliveries, the last planned first. A delivery keeps its place while it
-// changes, so that paging returns each once. The error for an unknown state or channel is
-// care.Invalid.
-func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliveryStatus, error) {
+// Deliveries returns a page of deliveries, the last planned first, and the cursor of the next page,
+// which is zero on the last one. A delivery keeps its place while it changes, so that paging returns
+// each once. A page may be short, or empty, and have a next one: at most 1,000 deliveries are looked
+// at for it. It runs in the transaction q, whose later statements are planned for any arguments. The
+// error for an unknown state or channel is care.Invalid.
+func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliveryStatus, care.PageCursor, error) {
 	if err := f.check(); err != nil {
-		return nil, err
+		return nil, care.PageCursor{}, err
 	}
-	rows, err := f.list(ctx, db.New(q))
+	queries := db.New(q)
+	if err := queries.PlanForAnyValues(ctx); err != nil {
+		return nil, care.PageCursor{}, fmt.Errorf("list deliveries: %w", postgres.Translate(err))
+	}
+	rows, err := f.list(ctx, queries)
 	if err != nil {
-		return nil, fmt.Errorf("list deliveries: %w", postgres.Translate(err))
+		return nil, care.PageCursor{}, fmt.Errorf("list deliveries: %w", postgres.Translate(err))
 	}
+	rows, next := pageOf(rows, f.Limit, func(r db.DeliveryListRow) (place, care.PageCursor) {
+		return place{r.Matches, r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
+	})
 	all := make([]DeliveryStatus, len(rows))
 	for i, r := range rows {
 		all[i] = DeliveryStatus{
@@ -97,33 +106,45 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 			CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 		}
 	}
-	return all, nil
+	return all, next, nil
 }
 
-// list runs the query that has an index for the filter.
-func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.ListedDelivery, error) {
-	before, to := cmp.Or(f.Before, care.AfterAll), cmp.Or(f.To, care.AfterAll.Time)
+// list runs the query along the index that leaves the fewest deliveries to the other filters: nearly
+// all are sent, delivered or read, and on email and push, which deliveries_channel_idx leaves out.
+func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.DeliveryListRow, error) {
+	before, rows := f.before(), int32(f.Limit)+1
+	usual := slices.Contains([]string{"", "sent", "delivered", "read"}, f.State)
 	switch {
 	case f.RecipientID != uuid.Nil:
-		return q.DeliveryListOfRecipient(ctx, db.DeliveryListOfRecipientParams{
-			RecipientID: f.RecipientID, Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: to,
-			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
+		found, err := q.DeliveryListOfRecipient(ctx, db.DeliveryListOfRecipientParams{
+			RecipientID: f.RecipientID, Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From,
+			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
+		return convert(found, func(r db.DeliveryListOfRecipientRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
+	case f.Rule != "" && usual:
+		found, err := q.DeliveryListOfRule(ctx, db.DeliveryListOfRuleParams{
+			Rule: f.Rule, Channel: f.Channel, State: f.State, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
+		})
+		return convert(found, func(r db.DeliveryListOfRuleRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
 	case f.State != "" && f.State != "sent":
-		return q.DeliveryListInState(ctx, db.DeliveryListInStateParams{
-			State: f.State, Channel: f.Channel, Rule: f.Rule, CreatedFrom: f.From, CreatedBefore: to,
-			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
+		found, err := q.DeliveryListInState(ctx, db.DeliveryListInStateParams{
+			State: f.State, Channel: f.Channel, Rule: f.Rule, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
-	case f.Channel != "" && f.Channel != Email && f.Channel != Push: // deliveries_channel_idx leaves these two out.
-		return q.DeliveryListOnChannel(ctx, db.DeliveryListOnChannelParams{
-			Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: to,
-			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
+		return convert(found, func(r db.DeliveryListInStateRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
+	case f.Channel != "" && f.Channel != Email && f.Channel != Push:
+		found, err := q.DeliveryListOnChannel(ctx, db.DeliveryListOnChannelParams{
+			Channel: f.Channel, State: f.State, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
+		return convert(found, func(r db.DeliveryListOnChannelRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
 	}
 	return q.DeliveryList(ctx, db.DeliveryListParams{
-		Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: to,
-		BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
+		Channel: f.Channel, State: f.State, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 	})
+}
+
+// before returns the position that the page continues below: the cursor, or To if it is earlier.
+func (f DeliveryFilter) before() care.PageCursor {
+	return earlier(cmp.Or(f.Before, care.AfterAll), f.To)
 }
 
 // DeliveryMark returns the position of a delivery in the list of Deliveries. The error for an

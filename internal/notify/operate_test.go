@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/google/uuid"
@@ -9,6 +10,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/notify"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 )
 
@@ -167,12 +169,60 @@ func TestDeliveries_ListsByStateAndChannelTheLastPlannedFirst(t *testing.T) {
 	}
 }
 
+func TestDeliveries_OfARareFilterComeOnShortPages(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	operator := care.Actor{UserID: newID(), Memberships: []care.Membership{{Role: care.Operator}}}
+	person := newID()
+	b.exec(`INSERT INTO users (id, email, given_name, family_name) VALUES ($1, 'many@clinic.example', 'A', 'B')`, person)
+	// The oldest and the newest were read, and the 1,000th, at which the first page stops.
+	b.exec(`WITH told AS (
+			INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template, created_at)
+			SELECT gen_random_uuid(), i, gen_random_uuid(), 'user.updated', 'user/1', $1, 'account', 'normal', 'many', 1, 'account', now() - make_interval(secs => i)
+			FROM generate_series(1, 2500) AS i
+			RETURNING *
+		)
+		INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority, created_at)
+		SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, 'email', CASE WHEN event_position IN (1, 1000, 2500) THEN 'read' ELSE 'sent' END,
+			rule, template, priority, created_at
+		FROM told`, person)
+	for name, f := range map[string]notify.DeliveryFilter{
+		"of a person": {RecipientID: person, State: "read"},
+		"of a rule":   {Rule: "many", State: "read"},
+	} {
+		var counts []int
+		f.Limit = 50
+		for more := true; more; {
+			require.NoError(t, postgres.InTxAs(t.Context(), b.db.App, operator, func(tx pgx.Tx) error {
+				page, next, err := notify.Deliveries(t.Context(), tx, f)
+				counts, f.Before, more = append(counts, len(page)), next, next != care.PageCursor{}
+				return err
+			}))
+		}
+		require.Equal(t, []int{2, 0, 1}, counts, name)
+	}
+	inbox := notify.NewInbox(outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler))))
+	f := notify.NotificationFilter{RecipientID: person, State: "read", Before: care.AfterAll, Limit: 50}
+	var counts []int
+	for more := true; more; {
+		page, err := inbox.ListAll(t.Context(), operator, f)
+		require.NoError(t, err)
+		counts, more = append(counts, len(page.Items)), page.Next != ""
+		if more {
+			var ok bool
+			f.Before, ok = care.ParsePageCursor(page.Next, care.AfterAll)
+			require.True(t, ok)
+		}
+	}
+	require.Equal(t, []int{2, 0, 1}, counts)
+}
+
 // deliveries lists as an operator.
 func (b *bundle) deliveries(t *testing.T, f notify.DeliveryFilter) (all []notify.DeliveryStatus, err error) {
 	t.Helper()
 	operator := care.Actor{UserID: newID(), Memberships: []care.Membership{{Role: care.Operator}}}
 	err = postgres.InTxAs(t.Context(), b.db.App, operator, func(tx pgx.Tx) (err error) {
-		all, err = notify.Deliveries(t.Context(), tx, f)
+		all, _, err = notify.Deliveries(t.Context(), tx, f)
 		return err
 	})
 	return all, err

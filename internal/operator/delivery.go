@@ -23,8 +23,11 @@ type PersonExplanation = dispatch.PersonExplanation
 // DeliveryFilter selects deliveries; an empty field selects all.
 type DeliveryFilter = notify.DeliveryFilter
 
+// maxPage bounds the deliveries that are read by one statement.
+const maxPage = 1000
+
 // ListDeliveries returns deliveries, the last planned first, from the one after the delivery with
-// the id after. The zero id starts with the first.
+// the id after. The zero id starts with the first. It reads page by page until there are f.Limit.
 func (o *Operator) ListDeliveries(ctx context.Context, f DeliveryFilter, after uuid.UUID) (all []DeliveryStatus, err error) {
 	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
 		if after != uuid.Nil {
@@ -33,8 +36,16 @@ func (o *Operator) ListDeliveries(ctx context.Context, f DeliveryFilter, after u
 			}
 		}
 		f.Channels = o.channels.Names()
-		all, err = notify.Deliveries(ctx, tx, f)
-		return err
+		limit := f.Limit
+		for more := true; more && len(all) < limit; {
+			f.Limit = min(limit-len(all), maxPage)
+			page, next, err := notify.Deliveries(ctx, tx, f)
+			if err != nil {
+				return err
+			}
+			all, f.Before, more = append(all, page...), next, next != (care.PageCursor{})
+		}
+		return nil
 	})
 	return all, err
 }

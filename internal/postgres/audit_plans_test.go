@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/postgrestest"
 )
 
-// The audit trail's statements contain their values, so that the service cannot explain them: they
-// are those of the function audit.positions.
-func TestPlans_OfTheAuditTrailDoNotGrowWithTheLedger(t *testing.T) {
-	t.Parallel()
-	base := filled(t)
+// requireAuditPlans checks the plans of the audit trail. Its statements contain their values, so that
+// the service cannot explain them: they are those of the function audit.positions.
+func requireAuditPlans(t *testing.T, base *postgrestest.DB) {
+	t.Helper()
 	now := time.Now()
 	for _, c := range []struct {
 		name string
@@ -31,7 +31,7 @@ func TestPlans_OfTheAuditTrailDoNotGrowWithTheLedger(t *testing.T) {
 		{"a period without events", 1000, []any{nil, nil, nil, nil, now.AddDate(-2, 0, 0), now.AddDate(-1, 0, 0), nil}},
 		{"a person in a period", 1000, []any{nil, numbered('a', 7), nil, []string{"record.read", "user.searched"}, now.Add(-time.Hour), now.Add(time.Hour), nil}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run("audit trail of "+c.name, func(t *testing.T) {
 			e := explainer{t: t}
 			require.NoError(t, postgres.InTx(t.Context(), base.Owner, func(tx pgx.Tx) error {
 				var query string

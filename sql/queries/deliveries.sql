@@ -485,60 +485,219 @@ WHERE d.state = 'uncertain'
 ORDER BY d.deadline_at
 LIMIT @max_rows;
 
+-- The operators' lists of deliveries, last planned first. Each statement reads along one index, at most 1,000 of its rows, and
+-- filters them: the cost of a page depends neither on how rare a filter is nor on the size of the table. The row at which it
+-- stopped for that reason is returned as last_read, also if it does not match. The bound is a literal, so that the plan for any
+-- arguments knows it. A page continues below (@before_time, @before_id). Only the rows of the page are joined with their
+-- notifications. They run with PlanForAnyValues.
+
+-- name: PlanForAnyValues :exec
+-- For this transaction: each session plans a statement once, for any arguments. Planning a list of partitioned tables takes
+-- longer than reading a page, and a plan for known values follows estimates to another index.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true);
+
 -- name: DeliveryList :many
--- The operators' list, last planned first. A page continues below (@before_time, @before_id). Each
--- variant of this query has the same filters, and one for which it has an index.
-SELECT *
-FROM listed_deliveries AS l
-WHERE (@channel::text = '' OR l.channel = @channel)
-    AND (@rule::text = '' OR l.rule = @rule)
-    AND (@state::text = '' OR l.state = @state)
-    AND l.created_at >= @created_from::timestamptz
-    AND l.created_at < @created_before::timestamptz
-    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT @max_rows;
+SELECT
+    l.*,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.*,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                (@channel::text = '' OR d.channel = @channel)
+                AND (@state::text = '' OR d.state = @state)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.created_at >= @created_from::timestamptz
+            AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT @max_rows
+) AS page
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC;
+
+-- name: DeliveryListOfRecipient :many
+SELECT
+    l.*,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.*,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                (@channel::text = '' OR d.channel = @channel)
+                AND (@rule::text = '' OR d.rule = @rule)
+                AND (@state::text = '' OR d.state = @state)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.recipient_id = @recipient_id
+            AND d.created_at >= @created_from::timestamptz
+            AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT @max_rows
+) AS page
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC;
+
+-- name: DeliveryListOfRule :many
+SELECT
+    l.*,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.*,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                (@channel::text = '' OR d.channel = @channel)
+                AND (@state::text = '' OR d.state = @state)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.rule = @rule
+            AND d.created_at >= @created_from::timestamptz
+            AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT @max_rows
+) AS page
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC;
 
 -- name: DeliveryListInState :many
 -- For every state except sent.
-SELECT *
-FROM listed_deliveries AS l
-WHERE l.state = @state::text
-    AND l.state <> 'sent'
-    AND (@channel::text = '' OR l.channel = @channel)
-    AND (@rule::text = '' OR l.rule = @rule)
-    AND l.created_at >= @created_from::timestamptz
-    AND l.created_at < @created_before::timestamptz
-    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT @max_rows;
-
--- name: DeliveryListOfRecipient :many
-SELECT *
-FROM listed_deliveries AS l
-WHERE l.recipient_id = @recipient_id
-    AND (@channel::text = '' OR l.channel = @channel)
-    AND (@rule::text = '' OR l.rule = @rule)
-    AND (@state::text = '' OR l.state = @state)
-    AND l.created_at >= @created_from::timestamptz
-    AND l.created_at < @created_before::timestamptz
-    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT @max_rows;
+SELECT
+    l.*,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.*,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                (@channel::text = '' OR d.channel = @channel)
+                AND (@rule::text = '' OR d.rule = @rule)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.state = @state
+            AND d.state <> 'sent'
+            AND d.created_at >= @created_from::timestamptz
+            AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT @max_rows
+) AS page
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC;
 
 -- name: DeliveryListOnChannel :many
 -- For every channel except email and push.
-SELECT *
-FROM listed_deliveries AS l
-WHERE l.channel = @channel::text
-    AND l.channel NOT IN ('email', 'push')
-    AND (@rule::text = '' OR l.rule = @rule)
-    AND (@state::text = '' OR l.state = @state)
-    AND l.created_at >= @created_from::timestamptz
-    AND l.created_at < @created_before::timestamptz
-    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT @max_rows;
+SELECT
+    l.*,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.*,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                (@state::text = '' OR d.state = @state)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.channel = @channel
+            AND d.channel NOT IN ('email', 'push')
+            AND d.created_at >= @created_from::timestamptz
+            AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT @max_rows
+) AS page
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC;
 
 -- name: DeliveryPlannedAt :one
 SELECT created_at

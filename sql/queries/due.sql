@@ -26,7 +26,8 @@ LIMIT 1;
 
 -- name: NotificationTakeDue :many
 -- Locks the notifications that are due, longest due first and then in the order of their events, except those that another transaction has locked. cut_off is the reason
--- why one is no longer true: it was planned while its cut-off was being raised.
+-- why one is no longer true: it was planned while its cut-off was being raised. Cut-offs are looked up for each row, because a join
+-- reads all of them.
 SELECT
     n.id,
     n.event_position,
@@ -37,10 +38,16 @@ SELECT
     n.rule_version,
     n.plan_key,
     (n.held_until IS NOT NULL)::boolean AS hidden,
-    coalesce('cut_off:' || c.cause_type, '')::text AS cut_off
+    coalesce('cut_off:' || (
+        SELECT c.cause_type
+        FROM subject_cutoffs AS c
+        WHERE c.subject = n.subject
+            AND c.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id)
+            AND c.version > n.subject_version
+        ORDER BY c.recipient_id
+        LIMIT 1
+    ), '')::text AS cut_off
 FROM notifications AS n
-LEFT JOIN subject_cutoffs AS c
-    ON c.subject = n.subject AND c.recipient_id IN ('00000000-0000-0000-0000-000000000000', n.recipient_id) AND c.version > n.subject_version
 WHERE n.due_at <= due_now()
 ORDER BY
     n.due_at,

@@ -224,8 +224,9 @@ WHERE invoices.id = due.id
 RETURNING invoices.*;
 
 -- Lists return only what the actor may see: their own, and those of the clinics where they hold a
--- role that handles invoices. There are three queries, so that each can use its index. A page
--- begins after (before_time, before_id); an empty status matches any.
+-- role that handles invoices. There are several queries, so that each can use its index. A page
+-- begins after (before_time, before_id).
+-- An empty status matches any.
 -- name: InvoiceListOfPatient :many
 SELECT *
 FROM invoices
@@ -238,24 +239,70 @@ WHERE patient_id = @patient_id
 ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
--- name: InvoiceListOfClinic :many
+-- Reads the actor's own invoices and those of each clinic, or of one, in the order of their index, at
+-- most one page of each.
+-- name: InvoiceListVisible :many
+WITH seen AS (
+    (
+        SELECT *
+        FROM invoices AS i
+        WHERE @own::boolean
+            AND i.patient_id = @actor_id
+            AND (@any_clinic::boolean OR i.clinic_id = @clinic_id)
+            AND (NOT @only_overdue::boolean OR i.overdue)
+            AND (i.created_at, i.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT @row_limit
+    )
+    UNION
+    SELECT theirs.*
+    FROM unnest(@clinics::uuid[]) AS c (id)
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM invoices AS i
+        WHERE i.clinic_id = c.id
+            AND (@any_clinic OR c.id = @clinic_id)
+            AND (NOT @only_overdue::boolean OR i.overdue)
+            AND (i.created_at, i.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT @row_limit
+    ) AS theirs
+)
 SELECT *
-FROM invoices
-WHERE clinic_id = @clinic_id
-    AND (@status::text = '' OR status = @status)
-    AND (NOT @only_overdue::boolean OR overdue)
-    AND (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
-    AND ((@own::boolean AND patient_id = @actor_id) OR clinic_id = ANY(@clinics::uuid[]))
+FROM seen
 ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
--- name: InvoiceListVisible :many
+-- InvoiceListVisible for one status.
+-- name: InvoiceListInStatus :many
+WITH seen AS (
+    (
+        SELECT *
+        FROM invoices AS i
+        WHERE @own::boolean
+            AND i.patient_id = @actor_id
+            AND (@any_clinic::boolean OR i.clinic_id = @clinic_id)
+            AND i.status = @status
+            AND (i.created_at, i.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT @row_limit
+    )
+    UNION
+    SELECT theirs.*
+    FROM unnest(@clinics::uuid[]) AS c (id)
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM invoices AS i
+        WHERE i.clinic_id = c.id
+            AND (@any_clinic OR c.id = @clinic_id)
+            AND i.status = @status
+            AND (i.created_at, i.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT @row_limit
+    ) AS theirs
+)
 SELECT *
-FROM invoices
-WHERE (@status::text = '' OR status = @status)
-    AND (NOT @only_overdue::boolean OR overdue)
-    AND (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
-    AND ((@own::boolean AND patient_id = @actor_id) OR clinic_id = ANY(@clinics::uuid[]))
+FROM seen
 ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 

@@ -103,17 +103,25 @@ SELECT
     u.email,
     u.given_name,
     u.family_name
-FROM memberships AS m
+FROM (
+    SELECT
+        s.id,
+        s.user_id,
+        s.clinic_id,
+        s.role,
+        s.granted_at
+    FROM memberships AS s
+    WHERE s.revoked_at IS NULL
+        AND s.role <> 'patient'
+        AND (@role::text = '' OR s.role = @role)
+        AND (sqlc.narg(clinic_id)::uuid IS NULL OR s.clinic_id = sqlc.narg(clinic_id))
+        AND (sqlc.narg(user_id)::uuid IS NULL OR s.user_id = sqlc.narg(user_id))
+        AND (s.user_id, s.id) > (@after_user::uuid, @after::uuid)
+    ORDER BY s.user_id, s.id
+    LIMIT @row_limit
+) AS m
 JOIN users AS u ON u.id = m.user_id
-WHERE m.revoked_at IS NULL
-    AND m.role <> 'patient'
-    AND (@role::text = '' OR m.role = @role)
-    AND (sqlc.narg(clinic_id)::uuid IS NULL OR m.clinic_id = sqlc.narg(clinic_id))
-    AND (sqlc.narg(user_id)::uuid IS NULL OR m.user_id = sqlc.narg(user_id))
-    AND (m.user_id, m.id) > (@after_user::uuid, @after::uuid)
-    AND u.id >= @after_user -- Follows from the line above; a merge join does not derive it.
-ORDER BY m.user_id, m.id
-LIMIT @row_limit;
+ORDER BY m.user_id, m.id;
 
 -- Reports whether an active, living person holds the role at the clinic.
 -- name: MembershipActive :one

@@ -91,16 +91,26 @@ func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, fr
 	switch {
 	case f.PatientID != uuid.Nil:
 		return q.InvoiceListOfPatient(ctx, p)
-	case f.ClinicID != uuid.Nil:
-		return q.InvoiceListOfClinic(ctx, db.InvoiceListOfClinicParams{
-			ClinicID: p.ClinicID, Status: p.Status, OnlyOverdue: p.OnlyOverdue, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID,
+	case p.Status != "":
+		seen, err := q.InvoiceListInStatus(ctx, db.InvoiceListInStatusParams{
+			Status: p.Status, AnyClinic: p.AnyClinic, ClinicID: p.ClinicID, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID,
 			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
 		})
+		rows := make([]db.Invoice, len(seen))
+		for i, row := range seen {
+			rows[i] = db.Invoice(row)
+		}
+		return rows, err
 	default:
-		return q.InvoiceListVisible(ctx, db.InvoiceListVisibleParams{
-			Status: p.Status, OnlyOverdue: p.OnlyOverdue, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID,
+		seen, err := q.InvoiceListVisible(ctx, db.InvoiceListVisibleParams{
+			AnyClinic: p.AnyClinic, ClinicID: p.ClinicID, OnlyOverdue: p.OnlyOverdue, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID,
 			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
 		})
+		rows := make([]db.Invoice, len(seen))
+		for i, row := range seen {
+			rows[i] = db.Invoice(row)
+		}
+		return rows, err
 	}
 }
 

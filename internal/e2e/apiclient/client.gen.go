@@ -1146,7 +1146,7 @@ type ClientInterface interface {
 
 	// ListNotifications List notifications
 	//
-	// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
+	// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`.
 	//
 	// Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1298,7 +1298,7 @@ func (c *Client) Me(ctx context.Context, params *MeParams, reqEditors ...Request
 
 // ListNotifications List notifications
 //
-// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
+// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`.
 //
 // Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 func (c *Client) ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2089,7 +2089,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListNotificationsWithResponse List notifications
 	//
-	// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
+	// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3061,7 +3061,7 @@ func (c *ClientWithResponses) MeWithResponse(ctx context.Context, params *MePara
 
 // ListNotificationsWithResponse List notifications
 //
-// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient.
+// The caller's notifications, newest first. Operators get those of all recipients, with filters for channel, time and recipient. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -14,6 +14,10 @@ import (
 	"carewire/internal/outbox"
 )
 
+// shortPages tells clients how to page through a list whose filters are applied while it is read.
+const shortPages = "With filters, a page may have fewer items than the limit, or none, although there are more: " +
+	"the list ends with the page without `next`."
+
 // DeliveryPage is one page of deliveries.
 type DeliveryPage struct {
 	Items []notify.DeliveryStatus `json:"items"`
@@ -39,7 +43,7 @@ func registerDeliveries(api *httpapi.Server, writer *outbox.Writer, operations O
 		Summary: "List deliveries",
 		Description: "The state of every message, last planned first: ids, states and codes, " +
 			"never texts or addresses. A delivery that changes while a client pages through the " +
-			"list keeps its place.",
+			"list keeps its place. " + shortPages,
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *deliveriesInput) (*output, error) {
 		page, err := listDeliveries(ctx, writer, channels, in)
@@ -82,16 +86,16 @@ func listDeliveries(ctx context.Context, writer *outbox.Writer, channels []strin
 	if !in.To.IsZero() && !in.From.Before(in.To) {
 		return page, care.InvalidField("from", "must be before to")
 	}
-	var all []notify.DeliveryStatus
-	err = writer.Read(ctx, httpapi.ActorOf(ctx), func(tx pgx.Tx) (err error) {
-		all, err = notify.Deliveries(ctx, tx, notify.DeliveryFilter{
+	err = writer.Read(ctx, httpapi.ActorOf(ctx), func(tx pgx.Tx) error {
+		all, next, err := notify.Deliveries(ctx, tx, notify.DeliveryFilter{
 			State: in.State, Channel: in.Channel, Rule: in.Rule, RecipientID: in.RecipientID, From: in.From, To: in.To,
-			Before: before, Limit: int32(in.Limit) + 1, Channels: channels,
+			Before: before, Limit: in.Limit, Channels: channels,
 		})
+		page.Items = all
+		if next != (care.PageCursor{}) {
+			page.Next = next.String()
+		}
 		return err
-	})
-	page.Items, page.Next = care.Paginate(all, in.Limit, func(d notify.DeliveryStatus) string {
-		return care.PageCursor{Time: d.CreatedAt, ID: d.ID}.String()
 	})
 	return page, err
 }

@@ -58,7 +58,7 @@ func registerNotifications(api *httpapi.Server, notifications *notify.Inbox, own
 		Tag: "me", Action: care.SelfManage,
 		Summary: "List notifications",
 		Description: "The caller's notifications, newest first. Operators get those of all " +
-			"recipients, with filters for channel, time and recipient.",
+			"recipients, with filters for channel, time and recipient. " + shortPages,
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *notificationsInput) (*output, error) {
 		page, err := listNotifications(ctx, notifications, in)

@@ -478,38 +478,84 @@ func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackPara
 }
 
 const DeliveryList = `-- name: DeliveryList :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
-FROM listed_deliveries AS l
-WHERE ($1::text = '' OR l.channel = $1)
-    AND ($2::text = '' OR l.rule = $2)
-    AND ($3::text = '' OR l.state = $3)
-    AND l.created_at >= $4::timestamptz
-    AND l.created_at < $5::timestamptz
-    AND (l.created_at, l.id) < ($6::timestamptz, $7::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT $8
+SELECT
+    l.id, l.notification_id, l.event_id, l.event_type, l.subject, l.recipient_id, l.channel, l.state, l.reason, l.rule, l.priority, l.attempt, l.possible_duplicate, l.provider, l.error_code, l.created_at, l.updated_at, l.template, l.template_version, l.event_position,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                ($1::text = '' OR d.channel = $1)
+                AND ($2::text = '' OR d.state = $2)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.created_at >= $3::timestamptz
+            AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT $6
+) AS page
+CROSS JOIN LATERAL (
+    SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version, event_position
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC
 `
 
 type DeliveryListParams struct {
-	Channel       string
-	Rule          string
-	State         string
-	CreatedFrom   time.Time
-	CreatedBefore time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
-	MaxRows       int32
+	Channel     string
+	State       string
+	CreatedFrom time.Time
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	MaxRows     int32
 }
 
-// The operators' list, last planned first. A page continues below (@before_time, @before_id). Each
-// variant of this query has the same filters, and one for which it has an index.
-func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]ListedDelivery, error) {
+type DeliveryListRow struct {
+	ID                uuid.UUID
+	NotificationID    uuid.UUID
+	EventID           uuid.UUID
+	EventType         string
+	Subject           string
+	RecipientID       uuid.UUID
+	Channel           string
+	State             string
+	Reason            string
+	Rule              string
+	Priority          string
+	Attempt           int32
+	PossibleDuplicate bool
+	Provider          *string
+	ErrorCode         *string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+	Template          string
+	TemplateVersion   int32
+	EventPosition     int64
+	Matches           bool
+	LastRead          bool
+}
+
+func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]DeliveryListRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryList,
 		arg.Channel,
-		arg.Rule,
 		arg.State,
 		arg.CreatedFrom,
-		arg.CreatedBefore,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.MaxRows,
@@ -518,9 +564,9 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]L
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ListedDelivery
+	var items []DeliveryListRow
 	for rows.Next() {
-		var i ListedDelivery
+		var i DeliveryListRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.NotificationID,
@@ -541,6 +587,9 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]L
 			&i.UpdatedAt,
 			&i.Template,
 			&i.TemplateVersion,
+			&i.EventPosition,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -553,38 +602,89 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]L
 }
 
 const DeliveryListInState = `-- name: DeliveryListInState :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
-FROM listed_deliveries AS l
-WHERE l.state = $1::text
-    AND l.state <> 'sent'
-    AND ($2::text = '' OR l.channel = $2)
-    AND ($3::text = '' OR l.rule = $3)
-    AND l.created_at >= $4::timestamptz
-    AND l.created_at < $5::timestamptz
-    AND (l.created_at, l.id) < ($6::timestamptz, $7::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT $8
+SELECT
+    l.id, l.notification_id, l.event_id, l.event_type, l.subject, l.recipient_id, l.channel, l.state, l.reason, l.rule, l.priority, l.attempt, l.possible_duplicate, l.provider, l.error_code, l.created_at, l.updated_at, l.template, l.template_version, l.event_position,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                ($1::text = '' OR d.channel = $1)
+                AND ($2::text = '' OR d.rule = $2)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.state = $3
+            AND d.state <> 'sent'
+            AND d.created_at >= $4::timestamptz
+            AND (d.created_at, d.id) < ($5::timestamptz, $6::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT $7
+) AS page
+CROSS JOIN LATERAL (
+    SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version, event_position
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC
 `
 
 type DeliveryListInStateParams struct {
-	State         string
-	Channel       string
-	Rule          string
-	CreatedFrom   time.Time
-	CreatedBefore time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
-	MaxRows       int32
+	Channel     string
+	Rule        string
+	State       string
+	CreatedFrom time.Time
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	MaxRows     int32
+}
+
+type DeliveryListInStateRow struct {
+	ID                uuid.UUID
+	NotificationID    uuid.UUID
+	EventID           uuid.UUID
+	EventType         string
+	Subject           string
+	RecipientID       uuid.UUID
+	Channel           string
+	State             string
+	Reason            string
+	Rule              string
+	Priority          string
+	Attempt           int32
+	PossibleDuplicate bool
+	Provider          *string
+	ErrorCode         *string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+	Template          string
+	TemplateVersion   int32
+	EventPosition     int64
+	Matches           bool
+	LastRead          bool
 }
 
 // For every state except sent.
-func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInStateParams) ([]ListedDelivery, error) {
+func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInStateParams) ([]DeliveryListInStateRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryListInState,
-		arg.State,
 		arg.Channel,
 		arg.Rule,
+		arg.State,
 		arg.CreatedFrom,
-		arg.CreatedBefore,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.MaxRows,
@@ -593,9 +693,9 @@ func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInSta
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ListedDelivery
+	var items []DeliveryListInStateRow
 	for rows.Next() {
-		var i ListedDelivery
+		var i DeliveryListInStateRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.NotificationID,
@@ -616,6 +716,9 @@ func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInSta
 			&i.UpdatedAt,
 			&i.Template,
 			&i.TemplateVersion,
+			&i.EventPosition,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -628,39 +731,90 @@ func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInSta
 }
 
 const DeliveryListOfRecipient = `-- name: DeliveryListOfRecipient :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
-FROM listed_deliveries AS l
-WHERE l.recipient_id = $1
-    AND ($2::text = '' OR l.channel = $2)
-    AND ($3::text = '' OR l.rule = $3)
-    AND ($4::text = '' OR l.state = $4)
-    AND l.created_at >= $5::timestamptz
-    AND l.created_at < $6::timestamptz
-    AND (l.created_at, l.id) < ($7::timestamptz, $8::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT $9
+SELECT
+    l.id, l.notification_id, l.event_id, l.event_type, l.subject, l.recipient_id, l.channel, l.state, l.reason, l.rule, l.priority, l.attempt, l.possible_duplicate, l.provider, l.error_code, l.created_at, l.updated_at, l.template, l.template_version, l.event_position,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                ($1::text = '' OR d.channel = $1)
+                AND ($2::text = '' OR d.rule = $2)
+                AND ($3::text = '' OR d.state = $3)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.recipient_id = $4
+            AND d.created_at >= $5::timestamptz
+            AND (d.created_at, d.id) < ($6::timestamptz, $7::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT $8
+) AS page
+CROSS JOIN LATERAL (
+    SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version, event_position
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC
 `
 
 type DeliveryListOfRecipientParams struct {
-	RecipientID   uuid.UUID
-	Channel       string
-	Rule          string
-	State         string
-	CreatedFrom   time.Time
-	CreatedBefore time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
-	MaxRows       int32
+	Channel     string
+	Rule        string
+	State       string
+	RecipientID uuid.UUID
+	CreatedFrom time.Time
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	MaxRows     int32
 }
 
-func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListOfRecipientParams) ([]ListedDelivery, error) {
+type DeliveryListOfRecipientRow struct {
+	ID                uuid.UUID
+	NotificationID    uuid.UUID
+	EventID           uuid.UUID
+	EventType         string
+	Subject           string
+	RecipientID       uuid.UUID
+	Channel           string
+	State             string
+	Reason            string
+	Rule              string
+	Priority          string
+	Attempt           int32
+	PossibleDuplicate bool
+	Provider          *string
+	ErrorCode         *string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+	Template          string
+	TemplateVersion   int32
+	EventPosition     int64
+	Matches           bool
+	LastRead          bool
+}
+
+func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListOfRecipientParams) ([]DeliveryListOfRecipientRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryListOfRecipient,
-		arg.RecipientID,
 		arg.Channel,
 		arg.Rule,
 		arg.State,
+		arg.RecipientID,
 		arg.CreatedFrom,
-		arg.CreatedBefore,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.MaxRows,
@@ -669,9 +823,9 @@ func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListO
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ListedDelivery
+	var items []DeliveryListOfRecipientRow
 	for rows.Next() {
-		var i ListedDelivery
+		var i DeliveryListOfRecipientRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.NotificationID,
@@ -692,6 +846,136 @@ func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListO
 			&i.UpdatedAt,
 			&i.Template,
 			&i.TemplateVersion,
+			&i.EventPosition,
+			&i.Matches,
+			&i.LastRead,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const DeliveryListOfRule = `-- name: DeliveryListOfRule :many
+SELECT
+    l.id, l.notification_id, l.event_id, l.event_type, l.subject, l.recipient_id, l.channel, l.state, l.reason, l.rule, l.priority, l.attempt, l.possible_duplicate, l.provider, l.error_code, l.created_at, l.updated_at, l.template, l.template_version, l.event_position,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                ($1::text = '' OR d.channel = $1)
+                AND ($2::text = '' OR d.state = $2)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.rule = $3
+            AND d.created_at >= $4::timestamptz
+            AND (d.created_at, d.id) < ($5::timestamptz, $6::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT $7
+) AS page
+CROSS JOIN LATERAL (
+    SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version, event_position
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC
+`
+
+type DeliveryListOfRuleParams struct {
+	Channel     string
+	State       string
+	Rule        string
+	CreatedFrom time.Time
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	MaxRows     int32
+}
+
+type DeliveryListOfRuleRow struct {
+	ID                uuid.UUID
+	NotificationID    uuid.UUID
+	EventID           uuid.UUID
+	EventType         string
+	Subject           string
+	RecipientID       uuid.UUID
+	Channel           string
+	State             string
+	Reason            string
+	Rule              string
+	Priority          string
+	Attempt           int32
+	PossibleDuplicate bool
+	Provider          *string
+	ErrorCode         *string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+	Template          string
+	TemplateVersion   int32
+	EventPosition     int64
+	Matches           bool
+	LastRead          bool
+}
+
+func (q *Queries) DeliveryListOfRule(ctx context.Context, arg DeliveryListOfRuleParams) ([]DeliveryListOfRuleRow, error) {
+	rows, err := q.db.Query(ctx, DeliveryListOfRule,
+		arg.Channel,
+		arg.State,
+		arg.Rule,
+		arg.CreatedFrom,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryListOfRuleRow
+	for rows.Next() {
+		var i DeliveryListOfRuleRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.NotificationID,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.Channel,
+			&i.State,
+			&i.Reason,
+			&i.Rule,
+			&i.Priority,
+			&i.Attempt,
+			&i.PossibleDuplicate,
+			&i.Provider,
+			&i.ErrorCode,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.Template,
+			&i.TemplateVersion,
+			&i.EventPosition,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -704,38 +988,86 @@ func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListO
 }
 
 const DeliveryListOnChannel = `-- name: DeliveryListOnChannel :many
-SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version
-FROM listed_deliveries AS l
-WHERE l.channel = $1::text
-    AND l.channel NOT IN ('email', 'push')
-    AND ($2::text = '' OR l.rule = $2)
-    AND ($3::text = '' OR l.state = $3)
-    AND l.created_at >= $4::timestamptz
-    AND l.created_at < $5::timestamptz
-    AND (l.created_at, l.id) < ($6::timestamptz, $7::uuid)
-ORDER BY l.created_at DESC, l.id DESC
-LIMIT $8
+SELECT
+    l.id, l.notification_id, l.event_id, l.event_type, l.subject, l.recipient_id, l.channel, l.state, l.reason, l.rule, l.priority, l.attempt, l.possible_duplicate, l.provider, l.error_code, l.created_at, l.updated_at, l.template, l.template_version, l.event_position,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id, examined.event_position, examined.created_at, examined.matches, examined.number,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.created_at,
+            (
+                ($1::text = '' OR d.state = $1)
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.channel = $2
+            AND d.channel NOT IN ('email', 'push')
+            AND d.created_at >= $3::timestamptz
+            AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.created_at DESC, examined.id DESC
+    LIMIT $6
+) AS page
+CROSS JOIN LATERAL (
+    SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at, template, template_version, event_position
+    FROM listed_deliveries AS v
+    WHERE v.event_position = page.event_position
+        AND v.id = page.id
+    OFFSET 0
+) AS l
+ORDER BY page.created_at DESC, page.id DESC
 `
 
 type DeliveryListOnChannelParams struct {
-	Channel       string
-	Rule          string
-	State         string
-	CreatedFrom   time.Time
-	CreatedBefore time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
-	MaxRows       int32
+	State       string
+	Channel     string
+	CreatedFrom time.Time
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	MaxRows     int32
+}
+
+type DeliveryListOnChannelRow struct {
+	ID                uuid.UUID
+	NotificationID    uuid.UUID
+	EventID           uuid.UUID
+	EventType         string
+	Subject           string
+	RecipientID       uuid.UUID
+	Channel           string
+	State             string
+	Reason            string
+	Rule              string
+	Priority          string
+	Attempt           int32
+	PossibleDuplicate bool
+	Provider          *string
+	ErrorCode         *string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+	Template          string
+	TemplateVersion   int32
+	EventPosition     int64
+	Matches           bool
+	LastRead          bool
 }
 
 // For every channel except email and push.
-func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnChannelParams) ([]ListedDelivery, error) {
+func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnChannelParams) ([]DeliveryListOnChannelRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryListOnChannel,
-		arg.Channel,
-		arg.Rule,
 		arg.State,
+		arg.Channel,
 		arg.CreatedFrom,
-		arg.CreatedBefore,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.MaxRows,
@@ -744,9 +1076,9 @@ func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnC
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ListedDelivery
+	var items []DeliveryListOnChannelRow
 	for rows.Next() {
-		var i ListedDelivery
+		var i DeliveryListOnChannelRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.NotificationID,
@@ -767,6 +1099,9 @@ func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnC
 			&i.UpdatedAt,
 			&i.Template,
 			&i.TemplateVersion,
+			&i.EventPosition,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -1393,6 +1728,23 @@ func (q *Queries) PeriodicJobForget(ctx context.Context, arg PeriodicJobForgetPa
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const PlanForAnyValues = `-- name: PlanForAnyValues :exec
+
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true)
+`
+
+// The operators' lists of deliveries, last planned first. Each statement reads along one index, at most 1,000 of its rows, and
+// filters them: the cost of a page depends neither on how rare a filter is nor on the size of the table. The row at which it
+// stopped for that reason is returned as last_read, also if it does not match. The bound is a literal, so that the plan for any
+// arguments knows it. A page continues below (@before_time, @before_id). Only the rows of the page are joined with their
+// notifications. They run with PlanForAnyValues.
+// For this transaction: each session plans a statement once, for any arguments. Planning a list of partitioned tables takes
+// longer than reading a page, and a plan for known values follows estimates to another index.
+func (q *Queries) PlanForAnyValues(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, PlanForAnyValues)
+	return err
 }
 
 const SweepAdvance = `-- name: SweepAdvance :exec

@@ -416,49 +416,92 @@ func (q *Queries) InvoiceLineList(ctx context.Context, invoiceIds []uuid.UUID) (
 	return items, nil
 }
 
-const InvoiceListOfClinic = `-- name: InvoiceListOfClinic :many
+const InvoiceListInStatus = `-- name: InvoiceListInStatus :many
+WITH seen AS (
+    (
+        SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
+        FROM invoices AS i
+        WHERE $2::boolean
+            AND i.patient_id = $3
+            AND ($4::boolean OR i.clinic_id = $5)
+            AND i.status = $6
+            AND (i.created_at, i.id) < ($7::timestamptz, $8::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT $1
+    )
+    UNION
+    SELECT theirs.id, theirs.version, theirs.clinic_id, theirs.patient_id, theirs.number, theirs.currency, theirs.status, theirs.overdue, theirs.total_minor, theirs.paid_minor, theirs.due_on, theirs.issued_at, theirs.created_at, theirs.created_by, theirs.updated_at, theirs.updated_by, theirs.credited_minor, theirs.excess_minor
+    FROM unnest($9::uuid[]) AS c (id)
+    CROSS JOIN LATERAL (
+        SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
+        FROM invoices AS i
+        WHERE i.clinic_id = c.id
+            AND ($4 OR c.id = $5)
+            AND i.status = $6
+            AND (i.created_at, i.id) < ($7::timestamptz, $8::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT $1
+    ) AS theirs
+)
 SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
-FROM invoices
-WHERE clinic_id = $1
-    AND ($2::text = '' OR status = $2)
-    AND (NOT $3::boolean OR overdue)
-    AND (created_at, id) < ($4::timestamptz, $5::uuid)
-    AND (($6::boolean AND patient_id = $7) OR clinic_id = ANY($8::uuid[]))
+FROM seen
 ORDER BY created_at DESC, id DESC
-LIMIT $9
+LIMIT $1
 `
 
-type InvoiceListOfClinicParams struct {
-	ClinicID    uuid.UUID
-	Status      string
-	OnlyOverdue bool
-	BeforeTime  time.Time
-	BeforeID    uuid.UUID
-	Own         bool
-	ActorID     uuid.UUID
-	Clinics     []uuid.UUID
-	RowLimit    int32
+type InvoiceListInStatusParams struct {
+	RowLimit   int32
+	Own        bool
+	ActorID    uuid.UUID
+	AnyClinic  bool
+	ClinicID   uuid.UUID
+	Status     string
+	BeforeTime time.Time
+	BeforeID   uuid.UUID
+	Clinics    []uuid.UUID
 }
 
-func (q *Queries) InvoiceListOfClinic(ctx context.Context, arg InvoiceListOfClinicParams) ([]Invoice, error) {
-	rows, err := q.db.Query(ctx, InvoiceListOfClinic,
-		arg.ClinicID,
-		arg.Status,
-		arg.OnlyOverdue,
-		arg.BeforeTime,
-		arg.BeforeID,
+type InvoiceListInStatusRow struct {
+	ID            uuid.UUID
+	Version       int64
+	ClinicID      uuid.UUID
+	PatientID     uuid.UUID
+	Number        *string
+	Currency      string
+	Status        string
+	Overdue       bool
+	TotalMinor    int64
+	PaidMinor     int64
+	DueOn         pgtype.Date
+	IssuedAt      *time.Time
+	CreatedAt     time.Time
+	CreatedBy     string
+	UpdatedAt     time.Time
+	UpdatedBy     string
+	CreditedMinor int64
+	ExcessMinor   int64
+}
+
+// InvoiceListVisible for one status.
+func (q *Queries) InvoiceListInStatus(ctx context.Context, arg InvoiceListInStatusParams) ([]InvoiceListInStatusRow, error) {
+	rows, err := q.db.Query(ctx, InvoiceListInStatus,
+		arg.RowLimit,
 		arg.Own,
 		arg.ActorID,
+		arg.AnyClinic,
+		arg.ClinicID,
+		arg.Status,
+		arg.BeforeTime,
+		arg.BeforeID,
 		arg.Clinics,
-		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Invoice
+	var items []InvoiceListInStatusRow
 	for rows.Next() {
-		var i Invoice
+		var i InvoiceListInStatusRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.Version,
@@ -517,8 +560,9 @@ type InvoiceListOfPatientParams struct {
 }
 
 // Lists return only what the actor may see: their own, and those of the clinics where they hold a
-// role that handles invoices. There are three queries, so that each can use its index. A page
-// begins after (before_time, before_id); an empty status matches any.
+// role that handles invoices. There are several queries, so that each can use its index. A page
+// begins after (before_time, before_id).
+// An empty status matches any.
 func (q *Queries) InvoiceListOfPatient(ctx context.Context, arg InvoiceListOfPatientParams) ([]Invoice, error) {
 	rows, err := q.db.Query(ctx, InvoiceListOfPatient,
 		arg.PatientID,
@@ -571,45 +615,92 @@ func (q *Queries) InvoiceListOfPatient(ctx context.Context, arg InvoiceListOfPat
 }
 
 const InvoiceListVisible = `-- name: InvoiceListVisible :many
+WITH seen AS (
+    (
+        SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
+        FROM invoices AS i
+        WHERE $2::boolean
+            AND i.patient_id = $3
+            AND ($4::boolean OR i.clinic_id = $5)
+            AND (NOT $6::boolean OR i.overdue)
+            AND (i.created_at, i.id) < ($7::timestamptz, $8::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT $1
+    )
+    UNION
+    SELECT theirs.id, theirs.version, theirs.clinic_id, theirs.patient_id, theirs.number, theirs.currency, theirs.status, theirs.overdue, theirs.total_minor, theirs.paid_minor, theirs.due_on, theirs.issued_at, theirs.created_at, theirs.created_by, theirs.updated_at, theirs.updated_by, theirs.credited_minor, theirs.excess_minor
+    FROM unnest($9::uuid[]) AS c (id)
+    CROSS JOIN LATERAL (
+        SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
+        FROM invoices AS i
+        WHERE i.clinic_id = c.id
+            AND ($4 OR c.id = $5)
+            AND (NOT $6::boolean OR i.overdue)
+            AND (i.created_at, i.id) < ($7::timestamptz, $8::uuid)
+        ORDER BY i.created_at DESC, i.id DESC
+        LIMIT $1
+    ) AS theirs
+)
 SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
-FROM invoices
-WHERE ($1::text = '' OR status = $1)
-    AND (NOT $2::boolean OR overdue)
-    AND (created_at, id) < ($3::timestamptz, $4::uuid)
-    AND (($5::boolean AND patient_id = $6) OR clinic_id = ANY($7::uuid[]))
+FROM seen
 ORDER BY created_at DESC, id DESC
-LIMIT $8
+LIMIT $1
 `
 
 type InvoiceListVisibleParams struct {
-	Status      string
+	RowLimit    int32
+	Own         bool
+	ActorID     uuid.UUID
+	AnyClinic   bool
+	ClinicID    uuid.UUID
 	OnlyOverdue bool
 	BeforeTime  time.Time
 	BeforeID    uuid.UUID
-	Own         bool
-	ActorID     uuid.UUID
 	Clinics     []uuid.UUID
-	RowLimit    int32
 }
 
-func (q *Queries) InvoiceListVisible(ctx context.Context, arg InvoiceListVisibleParams) ([]Invoice, error) {
+type InvoiceListVisibleRow struct {
+	ID            uuid.UUID
+	Version       int64
+	ClinicID      uuid.UUID
+	PatientID     uuid.UUID
+	Number        *string
+	Currency      string
+	Status        string
+	Overdue       bool
+	TotalMinor    int64
+	PaidMinor     int64
+	DueOn         pgtype.Date
+	IssuedAt      *time.Time
+	CreatedAt     time.Time
+	CreatedBy     string
+	UpdatedAt     time.Time
+	UpdatedBy     string
+	CreditedMinor int64
+	ExcessMinor   int64
+}
+
+// Reads the actor's own invoices and those of each clinic, or of one, in the order of their index, at
+// most one page of each.
+func (q *Queries) InvoiceListVisible(ctx context.Context, arg InvoiceListVisibleParams) ([]InvoiceListVisibleRow, error) {
 	rows, err := q.db.Query(ctx, InvoiceListVisible,
-		arg.Status,
+		arg.RowLimit,
+		arg.Own,
+		arg.ActorID,
+		arg.AnyClinic,
+		arg.ClinicID,
 		arg.OnlyOverdue,
 		arg.BeforeTime,
 		arg.BeforeID,
-		arg.Own,
-		arg.ActorID,
 		arg.Clinics,
-		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Invoice
+	var items []InvoiceListVisibleRow
 	for rows.Next() {
-		var i Invoice
+		var i InvoiceListVisibleRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.Version,

@@ -673,17 +673,25 @@ SELECT
     u.email,
     u.given_name,
     u.family_name
-FROM memberships AS m
+FROM (
+    SELECT
+        s.id,
+        s.user_id,
+        s.clinic_id,
+        s.role,
+        s.granted_at
+    FROM memberships AS s
+    WHERE s.revoked_at IS NULL
+        AND s.role <> 'patient'
+        AND ($1::text = '' OR s.role = $1)
+        AND ($2::uuid IS NULL OR s.clinic_id = $2)
+        AND ($3::uuid IS NULL OR s.user_id = $3)
+        AND (s.user_id, s.id) > ($4::uuid, $5::uuid)
+    ORDER BY s.user_id, s.id
+    LIMIT $6
+) AS m
 JOIN users AS u ON u.id = m.user_id
-WHERE m.revoked_at IS NULL
-    AND m.role <> 'patient'
-    AND ($1::text = '' OR m.role = $1)
-    AND ($2::uuid IS NULL OR m.clinic_id = $2)
-    AND ($3::uuid IS NULL OR m.user_id = $3)
-    AND (m.user_id, m.id) > ($4::uuid, $5::uuid)
-    AND u.id >= $4 -- Follows from the line above; a merge join does not derive it.
 ORDER BY m.user_id, m.id
-LIMIT $6
 `
 
 type StaffRoleListParams struct {

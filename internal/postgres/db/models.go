@@ -821,6 +821,7 @@ type ListedDelivery struct {
 	UpdatedAt         time.Time
 	Template          string
 	TemplateVersion   int32
+	EventPosition     int64
 }
 
 type MedicalRecordNumber struct {

@@ -84,57 +84,81 @@ func (q *Queries) NotificationDeliveries(ctx context.Context, notificationIds []
 }
 
 const NotificationList = `-- name: NotificationList :many
+
 SELECT
-    id,
-    event_position,
-    event_id,
-    event_type,
-    subject,
-    recipient_id,
-    clinic_id,
-    category,
-    priority,
-    rule,
-    created_at,
-    read_at,
-    plan_key,
-    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
-    acknowledged_at,
-    needs_acknowledgement
-FROM notifications AS n
-WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
-    AND created_at >= $3::timestamptz
-    AND created_at < $4::timestamptz
-    AND ($5::uuid = '00000000-0000-0000-0000-000000000000' OR recipient_id = $5)
-    AND (NOT $6::boolean OR read_at IS NULL)
-    AND (NOT $7::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
-    AND (
-        ($8::text = '' AND $9::text = '')
-        OR EXISTS (
-            SELECT
-            FROM deliveries AS d
-            WHERE d.event_position = n.event_position
-                AND d.recipient_id = n.recipient_id
-                AND d.notification_id = n.id
-                AND ($8 = '' OR d.state = $8)
-                AND ($9 = '' OR d.channel = $9)
-        )
-    )
-ORDER BY created_at DESC, id DESC
-LIMIT $10
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    n.plan_key,
+    n.due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
+    n.matches,
+    (n.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.id,
+        n.event_position,
+        n.event_id,
+        n.event_type,
+        n.subject,
+        n.recipient_id,
+        n.clinic_id,
+        n.category,
+        n.priority,
+        n.rule,
+        n.created_at,
+        n.read_at,
+        n.plan_key,
+        coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+        n.acknowledged_at,
+        n.needs_acknowledgement,
+        (
+            (NOT $1::boolean OR n.read_at IS NULL)
+            AND (
+                ($2::text = '' AND $3::text = '')
+                OR EXISTS (
+                    SELECT
+                    FROM deliveries AS d
+                    WHERE d.event_position = n.event_position
+                        AND d.recipient_id = n.recipient_id
+                        AND d.notification_id = n.id
+                        AND ($2 = '' OR d.state = $2)
+                        AND ($3 = '' OR d.channel = $3)
+                    OFFSET 0
+                )
+            )
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM notifications AS n
+    WHERE n.created_at >= $4::timestamptz
+        AND (n.created_at, n.id) < ($5::timestamptz, $6::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS n
+WHERE n.matches
+    OR n.number = 1000
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $7
 `
 
 type NotificationListParams struct {
-	BeforeTime     time.Time
-	BeforeID       uuid.UUID
-	CreatedFrom    time.Time
-	CreatedBefore  time.Time
-	RecipientID    uuid.UUID
-	Unread         bool
-	Unacknowledged bool
-	State          string
-	Channel        string
-	RowLimit       int32
+	Unread      bool
+	State       string
+	Channel     string
+	CreatedFrom time.Time
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
 }
 
 type NotificationListRow struct {
@@ -154,21 +178,22 @@ type NotificationListRow struct {
 	DueAt                time.Time
 	AcknowledgedAt       *time.Time
 	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
 }
 
-// Returns everyone's notifications, newest first, in the order of an inbox; with a state or a
-// channel only those with such a delivery.
+// Lists of notifications, newest first. Each statement reads along one index. If it filters what it reads, it reads at most 1,000
+// rows, as the lists of deliveries do: the row at which it stopped is returned as last_read, also if it does not match. A page
+// continues below (@before_time, @before_id).
+// Everyone's; with a state or a channel only those with such a delivery.
 func (q *Queries) NotificationList(ctx context.Context, arg NotificationListParams) ([]NotificationListRow, error) {
 	rows, err := q.db.Query(ctx, NotificationList,
-		arg.BeforeTime,
-		arg.BeforeID,
-		arg.CreatedFrom,
-		arg.CreatedBefore,
-		arg.RecipientID,
 		arg.Unread,
-		arg.Unacknowledged,
 		arg.State,
 		arg.Channel,
+		arg.CreatedFrom,
+		arg.BeforeTime,
+		arg.BeforeID,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -195,6 +220,8 @@ func (q *Queries) NotificationList(ctx context.Context, arg NotificationListPara
 			&i.DueAt,
 			&i.AcknowledgedAt,
 			&i.NeedsAcknowledgement,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -208,58 +235,105 @@ func (q *Queries) NotificationList(ctx context.Context, arg NotificationListPara
 
 const NotificationListInState = `-- name: NotificationListInState :many
 SELECT
-    n.id,
-    n.event_position,
-    n.event_id,
-    n.event_type,
-    n.subject,
-    n.recipient_id,
-    n.clinic_id,
-    n.category,
-    n.priority,
-    n.rule,
-    n.created_at,
-    n.read_at,
-    n.plan_key,
-    coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
-    n.acknowledged_at,
-    n.needs_acknowledgement,
-    d.created_at AS mark_time,
-    d.id AS mark_id
-FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-WHERE d.state = $1::text
-    AND d.state <> 'sent'
-    AND ($2::text = '' OR d.channel = $2)
-    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = $3)
-    AND (NOT $4::boolean OR n.read_at IS NULL)
-    AND (NOT $5::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
-    AND n.created_at >= $6::timestamptz
-    AND n.created_at < $7::timestamptz
-    AND d.created_at >= $6
-    AND (d.created_at, d.id) < ($8::timestamptz, $9::uuid)
-    AND NOT EXISTS (
+    found.id,
+    found.event_position,
+    found.event_id,
+    found.event_type,
+    found.subject,
+    found.recipient_id,
+    found.clinic_id,
+    found.category,
+    found.priority,
+    found.rule,
+    found.created_at,
+    found.read_at,
+    found.plan_key,
+    found.due_at,
+    found.acknowledged_at,
+    found.needs_acknowledgement,
+    found.mark_time,
+    found.mark_id,
+    found.matches,
+    found.last_read
+FROM (
+    SELECT
+        n.id,
+        n.event_position,
+        n.event_id,
+        n.event_type,
+        n.subject,
+        n.recipient_id,
+        n.clinic_id,
+        n.category,
+        n.priority,
+        n.rule,
+        n.created_at,
+        n.read_at,
+        n.plan_key,
+        coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+        n.acknowledged_at,
+        n.needs_acknowledgement,
+        d.created_at AS mark_time,
+        d.id AS mark_id,
+        (
+            d.chosen
+            AND (NOT $1::boolean OR n.read_at IS NULL)
+            AND (NOT $2::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
+            AND n.created_at >= $3::timestamptz
+            AND n.created_at < $4::timestamptz
+            AND NOT EXISTS (
+                SELECT
+                FROM deliveries AS later
+                WHERE later.event_position = d.event_position
+                    AND later.recipient_id = d.recipient_id
+                    AND later.notification_id = d.notification_id
+                    AND (later.created_at > d.created_at OR (later.created_at = d.created_at AND later.id > d.id))
+                    AND later.state = $5::text
+                    AND ($6::text = '' OR later.channel = $6::text)
+                OFFSET 0
+            )
+        )::boolean AS matches,
+        (d.number = 1000)::boolean AS last_read
+    FROM (
         SELECT
-        FROM deliveries AS later
-        WHERE later.event_position = d.event_position
-            AND later.recipient_id = d.recipient_id
-            AND later.notification_id = d.notification_id
-            AND (later.created_at, later.id) > (d.created_at, d.id)
-            AND later.state = $1
-            AND ($2 = '' OR later.channel = $2)
-    )
-ORDER BY d.created_at DESC, d.id DESC
-LIMIT $10
+            d.id,
+            d.event_position,
+            d.notification_id,
+            d.recipient_id,
+            d.created_at,
+            (($6::text = '' OR d.channel = $6))::boolean AS chosen,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.state = $5
+            AND d.state <> 'sent'
+            AND d.created_at >= $3::timestamptz
+            AND (d.created_at, d.id) < ($7::timestamptz, $8::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, created_at, read_at, held_until, seen_at, archived_at, plan_key, subject_version, due_at, acknowledged_at, needs_acknowledgement
+        FROM notifications AS o
+        WHERE o.event_position = d.event_position
+            AND o.id = d.notification_id
+        OFFSET 0
+    ) AS n
+    WHERE d.chosen
+        OR d.number = 1000
+) AS found
+WHERE found.matches
+    OR found.last_read
+ORDER BY found.mark_time DESC, found.mark_id DESC
+LIMIT $9
 `
 
 type NotificationListInStateParams struct {
-	State          string
-	Channel        string
-	RecipientID    uuid.UUID
 	Unread         bool
 	Unacknowledged bool
 	CreatedFrom    time.Time
 	CreatedBefore  time.Time
+	State          string
+	Channel        string
 	BeforeTime     time.Time
 	BeforeID       uuid.UUID
 	RowLimit       int32
@@ -284,20 +358,21 @@ type NotificationListInStateRow struct {
 	NeedsAcknowledgement bool
 	MarkTime             time.Time
 	MarkID               uuid.UUID
+	Matches              bool
+	LastRead             bool
 }
 
-// Returns notifications with a delivery in the state, any but sent, and on the channel if one is
-// named, by planning time of the last such delivery, newest first. The cursor is that delivery's; a
-// page continues below (@before_time, @before_id).
+// Everyone's with a delivery in the state, any but sent, and on the channel if one is named, by planning time of the last such
+// delivery. The cursor is that delivery's. Later deliveries are compared column by column: compared as rows, they would be read
+// from the index of the person's deliveries, of which there may be many later ones.
 func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationListInStateParams) ([]NotificationListInStateRow, error) {
 	rows, err := q.db.Query(ctx, NotificationListInState,
-		arg.State,
-		arg.Channel,
-		arg.RecipientID,
 		arg.Unread,
 		arg.Unacknowledged,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
+		arg.State,
+		arg.Channel,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.RowLimit,
@@ -328,6 +403,8 @@ func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationL
 			&i.NeedsAcknowledgement,
 			&i.MarkTime,
 			&i.MarkID,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -341,37 +418,85 @@ func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationL
 
 const NotificationListOfRecipient = `-- name: NotificationListOfRecipient :many
 SELECT
-    id,
-    event_position,
-    event_id,
-    event_type,
-    subject,
-    recipient_id,
-    clinic_id,
-    category,
-    priority,
-    rule,
-    created_at,
-    read_at,
-    plan_key,
-    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
-    acknowledged_at,
-    needs_acknowledgement
-FROM notifications
-WHERE recipient_id = $1
-    AND held_until IS NULL
-    AND (NOT $2::boolean OR read_at IS NULL)
-    AND (created_at, id) < ($3::timestamptz, $4::uuid)
-ORDER BY created_at DESC, id DESC
-LIMIT $5
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    n.plan_key,
+    n.due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
+    n.matches,
+    (n.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.id,
+        n.event_position,
+        n.event_id,
+        n.event_type,
+        n.subject,
+        n.recipient_id,
+        n.clinic_id,
+        n.category,
+        n.priority,
+        n.rule,
+        n.created_at,
+        n.read_at,
+        n.plan_key,
+        coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+        n.acknowledged_at,
+        n.needs_acknowledgement,
+        (
+            ($1::boolean OR n.held_until IS NULL)
+            AND (NOT $2::boolean OR n.read_at IS NULL)
+            AND (NOT $3::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
+            AND (
+                ($4::text = '' AND $5::text = '')
+                OR EXISTS (
+                    SELECT
+                    FROM deliveries AS d
+                    WHERE d.event_position = n.event_position
+                        AND d.recipient_id = n.recipient_id
+                        AND d.notification_id = n.id
+                        AND ($4 = '' OR d.state = $4)
+                        AND ($5 = '' OR d.channel = $5)
+                    OFFSET 0
+                )
+            )
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM notifications AS n
+    WHERE n.recipient_id = $6
+        AND n.created_at >= $7::timestamptz
+        AND (n.created_at, n.id) < ($8::timestamptz, $9::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS n
+WHERE n.matches
+    OR n.number = 1000
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $10
 `
 
 type NotificationListOfRecipientParams struct {
-	RecipientID uuid.UUID
-	Unread      bool
-	BeforeTime  time.Time
-	BeforeID    uuid.UUID
-	RowLimit    int32
+	WithHeld       bool
+	Unread         bool
+	Unacknowledged bool
+	State          string
+	Channel        string
+	RecipientID    uuid.UUID
+	CreatedFrom    time.Time
+	BeforeTime     time.Time
+	BeforeID       uuid.UUID
+	RowLimit       int32
 }
 
 type NotificationListOfRecipientRow struct {
@@ -391,14 +516,20 @@ type NotificationListOfRecipientRow struct {
 	DueAt                time.Time
 	AcknowledgedAt       *time.Time
 	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
 }
 
-// Returns a person's inbox, newest first, without held notifications. A page continues below
-// (@before_time, @before_id).
+// A person's; of those that are held only if asked for (with_held).
 func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg NotificationListOfRecipientParams) ([]NotificationListOfRecipientRow, error) {
 	rows, err := q.db.Query(ctx, NotificationListOfRecipient,
-		arg.RecipientID,
+		arg.WithHeld,
 		arg.Unread,
+		arg.Unacknowledged,
+		arg.State,
+		arg.Channel,
+		arg.RecipientID,
+		arg.CreatedFrom,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.RowLimit,
@@ -427,6 +558,8 @@ func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg Notificat
 			&i.DueAt,
 			&i.AcknowledgedAt,
 			&i.NeedsAcknowledgement,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -438,56 +571,113 @@ func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg Notificat
 	return items, nil
 }
 
-const NotificationListOwnInState = `-- name: NotificationListOwnInState :many
+const NotificationListOfRecipientInState = `-- name: NotificationListOfRecipientInState :many
 SELECT
-    n.id,
-    n.event_position,
-    n.event_id,
-    n.event_type,
-    n.subject,
-    n.recipient_id,
-    n.clinic_id,
-    n.category,
-    n.priority,
-    n.rule,
-    n.created_at,
-    n.read_at,
-    n.plan_key,
-    coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
-    n.acknowledged_at,
-    n.needs_acknowledgement,
-    d.created_at AS mark_time,
-    d.id AS mark_id
-FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-WHERE d.state = $1::text
-    AND d.recipient_id = $2
-    AND (n.held_until IS NULL OR n.plan_key <> '')
-    AND (NOT $3::boolean OR n.read_at IS NULL)
-    AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
-    AND NOT EXISTS (
+    found.id,
+    found.event_position,
+    found.event_id,
+    found.event_type,
+    found.subject,
+    found.recipient_id,
+    found.clinic_id,
+    found.category,
+    found.priority,
+    found.rule,
+    found.created_at,
+    found.read_at,
+    found.plan_key,
+    found.due_at,
+    found.acknowledged_at,
+    found.needs_acknowledgement,
+    found.mark_time,
+    found.mark_id,
+    found.matches,
+    found.last_read
+FROM (
+    SELECT
+        n.id,
+        n.event_position,
+        n.event_id,
+        n.event_type,
+        n.subject,
+        n.recipient_id,
+        n.clinic_id,
+        n.category,
+        n.priority,
+        n.rule,
+        n.created_at,
+        n.read_at,
+        n.plan_key,
+        coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+        n.acknowledged_at,
+        n.needs_acknowledgement,
+        d.created_at AS mark_time,
+        d.id AS mark_id,
+        (
+            d.chosen
+            AND (NOT $1::boolean OR n.read_at IS NULL)
+            AND (NOT $2::boolean OR (n.needs_acknowledgement AND n.acknowledged_at IS NULL))
+            AND n.created_at >= $3::timestamptz
+            AND n.created_at < $4::timestamptz
+            AND NOT EXISTS (
+                SELECT
+                FROM deliveries AS later
+                WHERE later.event_position = d.event_position
+                    AND later.recipient_id = d.recipient_id
+                    AND later.notification_id = d.notification_id
+                    AND (later.created_at > d.created_at OR (later.created_at = d.created_at AND later.id > d.id))
+                    AND later.state = $5::text
+                    AND ($6::text = '' OR later.channel = $6::text)
+                OFFSET 0
+            )
+        )::boolean AS matches,
+        (d.number = 1000)::boolean AS last_read
+    FROM (
         SELECT
-        FROM deliveries AS later
-        WHERE later.event_position = d.event_position
-            AND later.recipient_id = d.recipient_id
-            AND later.notification_id = d.notification_id
-            AND (later.created_at, later.id) > (d.created_at, d.id)
-            AND later.state = $1
-    )
-ORDER BY d.created_at DESC, d.id DESC
-LIMIT $6
+            d.id,
+            d.event_position,
+            d.notification_id,
+            d.recipient_id,
+            d.created_at,
+            (d.state = $5::text AND ($6::text = '' OR d.channel = $6))::boolean AS chosen,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.recipient_id = $7
+            AND d.created_at >= $3::timestamptz
+            AND (d.created_at, d.id) < ($8::timestamptz, $9::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, created_at, read_at, held_until, seen_at, archived_at, plan_key, subject_version, due_at, acknowledged_at, needs_acknowledgement
+        FROM notifications AS o
+        WHERE o.event_position = d.event_position
+            AND o.id = d.notification_id
+        OFFSET 0
+    ) AS n
+    WHERE d.chosen
+        OR d.number = 1000
+) AS found
+WHERE found.matches
+    OR found.last_read
+ORDER BY found.mark_time DESC, found.mark_id DESC
+LIMIT $10
 `
 
-type NotificationListOwnInStateParams struct {
-	State       string
-	RecipientID uuid.UUID
-	Unread      bool
-	BeforeTime  time.Time
-	BeforeID    uuid.UUID
-	RowLimit    int32
+type NotificationListOfRecipientInStateParams struct {
+	Unread         bool
+	Unacknowledged bool
+	CreatedFrom    time.Time
+	CreatedBefore  time.Time
+	State          string
+	Channel        string
+	RecipientID    uuid.UUID
+	BeforeTime     time.Time
+	BeforeID       uuid.UUID
+	RowLimit       int32
 }
 
-type NotificationListOwnInStateRow struct {
+type NotificationListOfRecipientInStateRow struct {
 	ID                   uuid.UUID
 	EventPosition        int64
 	EventID              uuid.UUID
@@ -506,15 +696,20 @@ type NotificationListOwnInStateRow struct {
 	NeedsAcknowledgement bool
 	MarkTime             time.Time
 	MarkID               uuid.UUID
+	Matches              bool
+	LastRead             bool
 }
 
-// NotificationListInState for one person, in any state. Those that wait for a clinician to see a critical finding are left out:
-// their recipient must not learn of them.
-func (q *Queries) NotificationListOwnInState(ctx context.Context, arg NotificationListOwnInStateParams) ([]NotificationListOwnInStateRow, error) {
-	rows, err := q.db.Query(ctx, NotificationListOwnInState,
-		arg.State,
-		arg.RecipientID,
+// NotificationListInState for one person.
+func (q *Queries) NotificationListOfRecipientInState(ctx context.Context, arg NotificationListOfRecipientInStateParams) ([]NotificationListOfRecipientInStateRow, error) {
+	rows, err := q.db.Query(ctx, NotificationListOfRecipientInState,
 		arg.Unread,
+		arg.Unacknowledged,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.State,
+		arg.Channel,
+		arg.RecipientID,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.RowLimit,
@@ -523,9 +718,9 @@ func (q *Queries) NotificationListOwnInState(ctx context.Context, arg Notificati
 		return nil, err
 	}
 	defer rows.Close()
-	var items []NotificationListOwnInStateRow
+	var items []NotificationListOfRecipientInStateRow
 	for rows.Next() {
-		var i NotificationListOwnInStateRow
+		var i NotificationListOfRecipientInStateRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.EventPosition,
@@ -545,6 +740,325 @@ func (q *Queries) NotificationListOwnInState(ctx context.Context, arg Notificati
 			&i.NeedsAcknowledgement,
 			&i.MarkTime,
 			&i.MarkID,
+			&i.Matches,
+			&i.LastRead,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const NotificationListPlans = `-- name: NotificationListPlans :many
+SELECT
+    found.id,
+    found.event_position,
+    found.event_id,
+    found.event_type,
+    found.subject,
+    found.recipient_id,
+    found.clinic_id,
+    found.category,
+    found.priority,
+    found.rule,
+    found.created_at,
+    found.read_at,
+    found.plan_key,
+    found.due_at,
+    found.acknowledged_at,
+    found.needs_acknowledgement,
+    found.mark_time,
+    found.mark_id,
+    found.matches,
+    found.last_read
+FROM (
+    SELECT
+        n.id,
+        n.event_position,
+        n.event_id,
+        n.event_type,
+        n.subject,
+        n.recipient_id,
+        n.clinic_id,
+        n.category,
+        n.priority,
+        n.rule,
+        n.created_at,
+        n.read_at,
+        n.plan_key,
+        coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+        n.acknowledged_at,
+        n.needs_acknowledgement,
+        d.created_at AS mark_time,
+        d.id AS mark_id,
+        (
+            (n.held_until IS NULL OR n.plan_key <> '')
+            AND (NOT $1::boolean OR n.read_at IS NULL)
+            AND NOT EXISTS (
+                SELECT
+                FROM deliveries AS later
+                WHERE later.event_position = d.event_position
+                    AND later.recipient_id = d.recipient_id
+                    AND later.notification_id = d.notification_id
+                    AND (later.created_at > d.created_at OR (later.created_at = d.created_at AND later.id > d.id))
+                    AND later.state = $2::text
+                OFFSET 0
+            )
+        )::boolean AS matches,
+        (d.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            d.id,
+            d.event_position,
+            d.notification_id,
+            d.recipient_id,
+            d.created_at,
+            row_number() OVER (ORDER BY d.created_at DESC, d.id DESC) AS number
+        FROM deliveries AS d
+        WHERE d.recipient_id = $3
+            AND d.state = $2
+            AND d.state IN ('planned', 'cancelled')
+            AND (d.created_at, d.id) < ($4::timestamptz, $5::uuid)
+        ORDER BY d.created_at DESC, d.id DESC
+        LIMIT 1000
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template, created_at, read_at, held_until, seen_at, archived_at, plan_key, subject_version, due_at, acknowledged_at, needs_acknowledgement
+        FROM notifications AS o
+        WHERE o.event_position = d.event_position
+            AND o.id = d.notification_id
+        OFFSET 0
+    ) AS n
+) AS found
+WHERE found.matches
+    OR found.last_read
+ORDER BY found.mark_time DESC, found.mark_id DESC
+LIMIT $6
+`
+
+type NotificationListPlansParams struct {
+	Unread      bool
+	State       string
+	RecipientID uuid.UUID
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+type NotificationListPlansRow struct {
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	PlanKey              string
+	DueAt                time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	MarkTime             time.Time
+	MarkID               uuid.UUID
+	Matches              bool
+	LastRead             bool
+}
+
+// A person's with a delivery that is planned, or was cancelled before its time, like NotificationListInState. Those that wait for a
+// clinician to see a critical finding are left out: their recipient must not learn of them.
+func (q *Queries) NotificationListPlans(ctx context.Context, arg NotificationListPlansParams) ([]NotificationListPlansRow, error) {
+	rows, err := q.db.Query(ctx, NotificationListPlans,
+		arg.Unread,
+		arg.State,
+		arg.RecipientID,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationListPlansRow
+	for rows.Next() {
+		var i NotificationListPlansRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EventPosition,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.ClinicID,
+			&i.Category,
+			&i.Priority,
+			&i.Rule,
+			&i.CreatedAt,
+			&i.ReadAt,
+			&i.PlanKey,
+			&i.DueAt,
+			&i.AcknowledgedAt,
+			&i.NeedsAcknowledgement,
+			&i.MarkTime,
+			&i.MarkID,
+			&i.Matches,
+			&i.LastRead,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const NotificationListToAcknowledge = `-- name: NotificationListToAcknowledge :many
+SELECT
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    n.plan_key,
+    n.due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
+    n.matches,
+    (n.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.id,
+        n.event_position,
+        n.event_id,
+        n.event_type,
+        n.subject,
+        n.recipient_id,
+        n.clinic_id,
+        n.category,
+        n.priority,
+        n.rule,
+        n.created_at,
+        n.read_at,
+        n.plan_key,
+        coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+        n.acknowledged_at,
+        n.needs_acknowledgement,
+        (
+            (NOT $1::boolean OR n.read_at IS NULL)
+            AND (
+                ($2::text = '' AND $3::text = '')
+                OR EXISTS (
+                    SELECT
+                    FROM deliveries AS d
+                    WHERE d.event_position = n.event_position
+                        AND d.recipient_id = n.recipient_id
+                        AND d.notification_id = n.id
+                        AND ($2 = '' OR d.state = $2)
+                        AND ($3 = '' OR d.channel = $3)
+                    OFFSET 0
+                )
+            )
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM notifications AS n
+    WHERE n.needs_acknowledgement
+        AND n.acknowledged_at IS NULL
+        AND n.created_at >= $4::timestamptz
+        AND (n.created_at, n.id) < ($5::timestamptz, $6::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS n
+WHERE n.matches
+    OR n.number = 1000
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $7
+`
+
+type NotificationListToAcknowledgeParams struct {
+	Unread      bool
+	State       string
+	Channel     string
+	CreatedFrom time.Time
+	BeforeTime  time.Time
+	BeforeID    uuid.UUID
+	RowLimit    int32
+}
+
+type NotificationListToAcknowledgeRow struct {
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	RecipientID          uuid.UUID
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	Rule                 string
+	CreatedAt            time.Time
+	ReadAt               *time.Time
+	PlanKey              string
+	DueAt                time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
+}
+
+// Everyone's that still have to be acknowledged.
+func (q *Queries) NotificationListToAcknowledge(ctx context.Context, arg NotificationListToAcknowledgeParams) ([]NotificationListToAcknowledgeRow, error) {
+	rows, err := q.db.Query(ctx, NotificationListToAcknowledge,
+		arg.Unread,
+		arg.State,
+		arg.Channel,
+		arg.CreatedFrom,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationListToAcknowledgeRow
+	for rows.Next() {
+		var i NotificationListToAcknowledgeRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EventPosition,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.ClinicID,
+			&i.Category,
+			&i.Priority,
+			&i.Rule,
+			&i.CreatedAt,
+			&i.ReadAt,
+			&i.PlanKey,
+			&i.DueAt,
+			&i.AcknowledgedAt,
+			&i.NeedsAcknowledgement,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -558,30 +1072,32 @@ func (q *Queries) NotificationListOwnInState(ctx context.Context, arg Notificati
 
 const NotificationListUnacknowledged = `-- name: NotificationListUnacknowledged :many
 SELECT
-    id,
-    event_position,
-    event_id,
-    event_type,
-    subject,
-    recipient_id,
-    clinic_id,
-    category,
-    priority,
-    rule,
-    created_at,
-    read_at,
-    plan_key,
-    coalesce(due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
-    acknowledged_at,
-    needs_acknowledgement
-FROM notifications
-WHERE recipient_id = $1
-    AND held_until IS NULL
-    AND needs_acknowledgement
-    AND acknowledged_at IS NULL
-    AND (NOT $2::boolean OR read_at IS NULL)
-    AND (created_at, id) < ($3::timestamptz, $4::uuid)
-ORDER BY created_at DESC, id DESC
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    n.plan_key,
+    coalesce(n.due_at, '0001-01-01 00:00:00+00')::timestamptz AS due_at,
+    n.acknowledged_at,
+    n.needs_acknowledgement,
+    true AS matches,
+    false AS last_read
+FROM notifications AS n
+WHERE n.recipient_id = $1
+    AND n.held_until IS NULL
+    AND n.needs_acknowledgement
+    AND n.acknowledged_at IS NULL
+    AND (NOT $2::boolean OR n.read_at IS NULL)
+    AND (n.created_at, n.id) < ($3::timestamptz, $4::uuid)
+ORDER BY n.created_at DESC, n.id DESC
 LIMIT $5
 `
 
@@ -610,9 +1126,11 @@ type NotificationListUnacknowledgedRow struct {
 	DueAt                time.Time
 	AcknowledgedAt       *time.Time
 	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
 }
 
-// Returns those of a person's notifications that still have to be acknowledged, as NotificationListOfRecipient does.
+// A person's that still have to be acknowledged, without held ones.
 func (q *Queries) NotificationListUnacknowledged(ctx context.Context, arg NotificationListUnacknowledgedParams) ([]NotificationListUnacknowledgedRow, error) {
 	rows, err := q.db.Query(ctx, NotificationListUnacknowledged,
 		arg.RecipientID,
@@ -645,6 +1163,8 @@ func (q *Queries) NotificationListUnacknowledged(ctx context.Context, arg Notifi
 			&i.DueAt,
 			&i.AcknowledgedAt,
 			&i.NeedsAcknowledgement,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
