@@ -17,6 +17,7 @@ import (
 // (a sub-package, a test helper) uses its parent's row unless it has its own. "/*" matches every
 // direct child, "**" matches all.
 var allowed = map[string][]string{
+	"batch":                 {"postgres"},
 	"care":                  {},
 	"config":                {},
 	"event":                 {"care"},
@@ -31,7 +32,7 @@ var allowed = map[string][]string{
 	"outbox":                {"event", "care", "postgres", "tracing", "wake"},
 	"ledger":                {"event", "care", "postgres", "tracing", "wake"},
 	"clinic/ehr":            {"care", "event", "outbox", "postgres"},
-	"clinic/directory":      {"care", "event", "outbox", "postgres"},
+	"clinic/directory":      {"batch", "care", "event", "outbox", "postgres"},
 	"clinic/appointment":    {"care", "event", "outbox", "postgres"},
 	"clinic/billing":        {"care", "event", "outbox", "postgres"},
 	"clinic/chat":           {"care", "event", "outbox", "postgres"},
@@ -48,7 +49,7 @@ var allowed = map[string][]string{
 	"textdiff":              {},
 	"versionset":            {"care", "event", "outbox", "postgres"},
 	"templateset":           {"care", "event", "notify/template", "outbox", "postgres", "rule", "smstext", "textdiff", "versionset"},
-	"notify":                {"care", "event", "outbox", "postgres", "tracing", "notify/template"},
+	"notify":                {"batch", "care", "event", "outbox", "postgres", "tracing", "notify/template"},
 	"notify/template":       {"care", "event", "smstext", "yamlnode"},
 	"yamlnode":              {},
 	"notify/link":           {"care"},

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/batch"
 	"carewire/internal/care"
 	"carewire/internal/notify/template"
 	"carewire/internal/postgres/db"
@@ -26,8 +27,8 @@ type target struct {
 }
 
 // newClaimer returns a batcher that begins attempts. Its result is nil for an unknown delivery.
-func newClaimer(pool *pgxpool.Pool, known care.Channels, siblings func() int64) *batcher[request, *db.DeliveryClaimRow] {
-	return &batcher[request, *db.DeliveryClaimRow]{siblings: siblings, work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
+func newClaimer(pool *pgxpool.Pool, known care.Channels, siblings func() int64) *batch.Group[request, *db.DeliveryClaimRow] {
+	return &batch.Group[request, *db.DeliveryClaimRow]{Siblings: siblings, Work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
 		rows := make([]*db.DeliveryClaimRow, len(all))
 		left := make([]int, len(all))
 		for i := range all {

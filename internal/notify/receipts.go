@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/batch"
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
@@ -129,14 +130,14 @@ func (a *Applied) add(b Applied) {
 // committed in groups. It is safe for concurrent use and has no goroutine.
 type ReceiptApplier struct {
 	worker  *Worker
-	batcher *batcher[[]DeliveryReceipt, Applied]
+	batcher *batch.Group[[]DeliveryReceipt, Applied]
 }
 
 // NewReceiptApplier returns an applier on the worker's pool. The client needs no workers; it
 // inserts the jobs of fallbacks.
 func (w *Worker) NewReceiptApplier(client *river.Client[pgx.Tx]) *ReceiptApplier {
 	a := &ReceiptApplier{worker: w}
-	a.batcher = &batcher[[]DeliveryReceipt, Applied]{work: func(ctx context.Context, all [][]DeliveryReceipt) ([]Applied, error) {
+	a.batcher = &batch.Group[[]DeliveryReceipt, Applied]{Work: func(ctx context.Context, all [][]DeliveryReceipt) ([]Applied, error) {
 		done := make([]Applied, len(all))
 		total, err := w.storeReceipts(ctx, client, slices.Concat(all...))
 		done[0] = total // The sums are for metrics only.
@@ -155,7 +156,7 @@ func (a *ReceiptApplier) Apply(ctx context.Context, all []DeliveryReceipt) (tota
 		}
 	}
 	for chunk := range slices.Chunk(all, receiptChunk) {
-		done, err := a.batcher.do(ctx, chunk)
+		done, err := a.batcher.Do(ctx, chunk)
 		if err != nil {
 			return total, fmt.Errorf("apply receipts: %w", postgres.Translate(err))
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/batch"
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
@@ -219,13 +220,13 @@ func (w *Worker) commitWithRetry(ctx context.Context, client *river.Client[pgx.T
 // belonged to this attempt.
 func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
 	if !s.closed() || (len(fallback) == 0 && s.suppressed == nil) {
-		return w.settler.do(ctx, s)
+		return w.settler.Do(ctx, s)
 	}
 	return w.commitWithFallback(context.WithoutCancel(ctx), client, s, fallback)
 }
 
 func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, batch.Timeout)
 	defer cancel()
 	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		// The fallback may make the notification due.

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/batch"
 	"carewire/internal/care"
 	"carewire/internal/notify/template"
 	"carewire/internal/postgres"
@@ -114,8 +115,8 @@ type Worker struct {
 
 	cfg     Config
 	queries *db.Queries
-	claimer *batcher[request, *db.DeliveryClaimRow]
-	settler *batcher[settlement, bool]
+	claimer *batch.Group[request, *db.DeliveryClaimRow]
+	settler *batch.Group[settlement, bool]
 	// attempts is the number of attempts in progress.
 	attempts atomic.Int64
 	// routes are the configured channels' providers.
@@ -328,7 +329,7 @@ func (w *Worker) claimFor(ctx context.Context, r request) (row *db.DeliveryClaim
 	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
 	err = retryTransient(ctx, w.draining, func() error {
-		row, err = w.claimer.do(ctx, r)
+		row, err = w.claimer.Do(ctx, r)
 		return err
 	}, func(error) {})
 	return row, err

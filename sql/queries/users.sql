@@ -3,16 +3,19 @@
 -- The hot path of every request with a token: the person, whether they may sign in, and their
 -- roles; one row for each membership, or one without. The view actors costs twice as much to
 -- compute, and its JSON has to be parsed.
--- name: ActorByIdentity :many
+-- Sign-ins that wait together are one statement; number is that of the sign-in, from 1 on.
+-- name: ActorByIdentities :many
 SELECT
-    id,
-    status,
-    clinic_id,
-    role,
-    granted_at,
-    membership_id,
-    actor_version
-FROM actor_by_sign_in(@issuer::text, @subject::text);
+    k.number::bigint AS number,
+    a.id,
+    a.status,
+    a.clinic_id,
+    a.role,
+    a.granted_at,
+    a.membership_id,
+    a.actor_version
+FROM unnest(@issuers::text[]) WITH ORDINALITY AS k (issuer, number)
+CROSS JOIN LATERAL actor_by_sign_in(k.issuer, (@subjects::text[])[k.number]) AS a;
 
 -- A subject that is not a person may be another system with a service account; unless the account
 -- was never activated with a token and the sign-in's verified address can be linked to a person: an

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"carewire/internal/batch"
 	"carewire/internal/care"
 	"carewire/internal/postgres/db"
 )
@@ -27,12 +28,12 @@ func (s *Service) GetActorByIdentity(ctx context.Context, identity Identity) (ca
 // GetCachedActor is GetActorByIdentity for callers that cache people between requests
 // (care.Actor.CachedVersion). Other actors have no version and must not be cached.
 func (s *Service) GetCachedActor(ctx context.Context, identity Identity) (care.Actor, error) {
-	key := db.ActorByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
+	key := identity.signIn()
 	person, found, err := s.person(ctx, key)
 	if found || err != nil {
 		return person, err
 	}
-	service, err := s.reads.ServiceByIdentity(ctx, db.ServiceByIdentityParams{Issuer: key.Issuer, Subject: key.Subject, Emails: identity.addresses()})
+	service, err := s.reads.ServiceByIdentity(ctx, db.ServiceByIdentityParams{Issuer: key.issuer, Subject: key.subject, Emails: identity.addresses()})
 	if !notFound(err) && !service.Persons {
 		return serviceActor(service, err)
 	}
@@ -46,8 +47,31 @@ func (s *Service) GetCachedActor(ctx context.Context, identity Identity) (care.A
 	return person, err
 }
 
-func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a care.Actor, found bool, err error) {
-	rows, err := s.reads.ActorByIdentity(ctx, key)
+// signIn is a subject at an identity provider.
+type signIn struct{ issuer, subject string }
+
+func (i Identity) signIn() signIn { return signIn{i.Issuer, i.Subject} }
+
+// newSignIns returns a group that finds the persons of sign-ins: after a restart, thousands of
+// clients may sign in at once. Its result has a row for each membership, one without, or none if
+// there is no such person.
+func newSignIns(reads *db.Queries) *batch.Group[signIn, []db.ActorByIdentitiesRow] {
+	return &batch.Group[signIn, []db.ActorByIdentitiesRow]{Work: func(ctx context.Context, all []signIn) ([][]db.ActorByIdentitiesRow, error) {
+		var p db.ActorByIdentitiesParams
+		for _, one := range all {
+			p.Issuers, p.Subjects = append(p.Issuers, one.issuer), append(p.Subjects, one.subject)
+		}
+		rows, err := reads.ActorByIdentities(ctx, p)
+		found := make([][]db.ActorByIdentitiesRow, len(all))
+		for _, r := range rows {
+			found[r.Number-1] = append(found[r.Number-1], r)
+		}
+		return found, err
+	}}
+}
+
+func (s *Service) person(ctx context.Context, key signIn) (a care.Actor, found bool, err error) {
+	rows, err := s.signIns.Do(ctx, key)
 	if err != nil {
 		return care.Actor{}, false, reading("identity", err)
 	}
@@ -62,12 +86,12 @@ func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a c
 }
 
 // held returns the memberships in the rows of one person in the order in which they were granted.
-func held(rows []db.ActorByIdentityRow) []care.Membership {
+func held(rows []db.ActorByIdentitiesRow) []care.Membership {
 	list := []care.Membership{}
 	if rows[0].MembershipID == nil {
 		return list // The person has none.
 	}
-	slices.SortFunc(rows, func(a, b db.ActorByIdentityRow) int {
+	slices.SortFunc(rows, func(a, b db.ActorByIdentitiesRow) int {
 		return cmp.Or(a.GrantedAt.Compare(*b.GrantedAt), bytes.Compare(a.MembershipID[:], b.MembershipID[:]))
 	})
 	for _, r := range rows {

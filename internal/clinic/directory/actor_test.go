@@ -70,13 +70,9 @@ func (q *queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQ
 
 func (q *queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-func TestGetActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	id := directory.Identity{Issuer: "i", Subject: "s", Email: b.email(t, b.nurse), EmailVerified: true}
-	_, err := b.dir.GetActorByIdentity(t.Context(), id)
-	require.NoError(t, err)
-
+// counting returns a directory on a connection whose queries are counted.
+func (b *testBundle) counting(t *testing.T) (*directory.Service, *queries) {
+	t.Helper()
 	counted := &queries{}
 	config := b.db.App.Config()
 	config.MaxConns, config.ConnConfig.Tracer = 1, counted
@@ -85,9 +81,55 @@ func TestGetActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
 	t.Cleanup(pool.Close)
 	require.NoError(t, pool.Ping(t.Context()))
 	counted.n = 0
-	_, err = directory.New(outbox.NewWriter(pool, outbox.NewWaker(pool, slog.New(slog.DiscardHandler)))).GetActorByIdentity(t.Context(), id)
+	return directory.New(outbox.NewWriter(pool, outbox.NewWaker(pool, slog.New(slog.DiscardHandler)))), counted
+}
+
+func TestGetActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := directory.Identity{Issuer: "i", Subject: "s", Email: b.email(t, b.nurse), EmailVerified: true}
+	_, err := b.dir.GetActorByIdentity(t.Context(), id)
+	require.NoError(t, err)
+
+	dir, counted := b.counting(t)
+	_, err = dir.GetActorByIdentity(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 1, counted.n)
+}
+
+func TestGetActorByIdentity_OfManyAtOnceTakesFewQueries(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	nurse := directory.Identity{Issuer: "i", Subject: "nurse", Email: b.email(t, b.nurse), EmailVerified: true}
+	doctor := directory.Identity{Issuer: "i", Subject: "doctor", Email: b.email(t, b.doctor), EmailVerified: true}
+	for _, id := range []directory.Identity{nurse, doctor} {
+		_, err := b.dir.GetActorByIdentity(t.Context(), id)
+		require.NoError(t, err)
+	}
+	dir, counted := b.counting(t)
+	// The first query hangs on a lock.
+	lock, err := b.db.Owner.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), "LOCK TABLE identities")
+	require.NoError(t, err)
+	var called, returned sync.WaitGroup
+	for i := range 60 {
+		who, want := nurse, b.nurse.UserID
+		if i%2 == 1 {
+			who, want = doctor, b.doctor.UserID
+		}
+		called.Add(1)
+		returned.Go(func() {
+			called.Done()
+			if a, err := dir.GetActorByIdentity(t.Context(), who); err != nil || a.UserID != want || len(a.Memberships) != 1 {
+				t.Errorf("%s: %+v, %v", who.Subject, a, err)
+			}
+		})
+	}
+	called.Wait()
+	require.NoError(t, lock.Rollback(t.Context()))
+	returned.Wait()
+	require.Less(t, counted.n, 30)
 }
 
 func TestGetActor_ReadsCurrentRolesAndRejectsDisabledPeople(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
-	"carewire/internal/postgres/db"
 )
 
 // RefusedSignInError is the error of a sign-in of a known person that is refused. It wraps the answer,
@@ -29,7 +28,7 @@ func (r *RefusedSignInError) Unwrap() error { return r.answer }
 // FindUser returns the person of an identity, in whichever status. ok is false for an identity that
 // is not linked to a person.
 func (s *Service) FindUser(ctx context.Context, identity Identity) (id uuid.UUID, ok bool, err error) {
-	rows, err := s.reads.ActorByIdentity(ctx, db.ActorByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject})
+	rows, err := s.signIns.Do(ctx, identity.signIn())
 	if err != nil {
 		return uuid.Nil, false, reading("identity", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"carewire/internal/batch"
 	"carewire/internal/care"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres"
@@ -19,6 +20,8 @@ import (
 type Service struct {
 	writer *outbox.Writer
 	reads  *db.Queries
+	// signIns finds the persons of sign-ins.
+	signIns *batch.Group[signIn, []db.ActorByIdentitiesRow]
 	// channels are the channels with a provider.
 	channels []string
 	// preferable are the channels that a preference can name.
@@ -34,7 +37,8 @@ type Service struct {
 func New(writer *outbox.Writer, channels ...string) *Service {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // It never fails (crypto/rand).
-	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels, preferable: care.BuiltinChannels, limitKey: key}
+	reads := db.New(writer.Pool())
+	return &Service{writer: writer, reads: reads, signIns: newSignIns(reads), channels: channels, preferable: care.BuiltinChannels, limitKey: key}
 }
 
 // WithLimitKey returns a directory that counts requests for codes under the key. All instances on a

@@ -78,25 +78,28 @@ func (q *Queries) AccountListOf(ctx context.Context, ids []uuid.UUID) ([]Account
 	return items, nil
 }
 
-const ActorByIdentity = `-- name: ActorByIdentity :many
+const ActorByIdentities = `-- name: ActorByIdentities :many
 
 SELECT
-    id,
-    status,
-    clinic_id,
-    role,
-    granted_at,
-    membership_id,
-    actor_version
-FROM actor_by_sign_in($1::text, $2::text)
+    k.number::bigint AS number,
+    a.id,
+    a.status,
+    a.clinic_id,
+    a.role,
+    a.granted_at,
+    a.membership_id,
+    a.actor_version
+FROM unnest($1::text[]) WITH ORDINALITY AS k (issuer, number)
+CROSS JOIN LATERAL actor_by_sign_in(k.issuer, ($2::text[])[k.number]) AS a
 `
 
-type ActorByIdentityParams struct {
-	Issuer  string
-	Subject string
+type ActorByIdentitiesParams struct {
+	Issuers  []string
+	Subjects []string
 }
 
-type ActorByIdentityRow struct {
+type ActorByIdentitiesRow struct {
+	Number       int64
 	ID           uuid.UUID
 	Status       string
 	ClinicID     *uuid.UUID
@@ -110,16 +113,18 @@ type ActorByIdentityRow struct {
 // The hot path of every request with a token: the person, whether they may sign in, and their
 // roles; one row for each membership, or one without. The view actors costs twice as much to
 // compute, and its JSON has to be parsed.
-func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams) ([]ActorByIdentityRow, error) {
-	rows, err := q.db.Query(ctx, ActorByIdentity, arg.Issuer, arg.Subject)
+// Sign-ins that wait together are one statement; number is that of the sign-in, from 1 on.
+func (q *Queries) ActorByIdentities(ctx context.Context, arg ActorByIdentitiesParams) ([]ActorByIdentitiesRow, error) {
+	rows, err := q.db.Query(ctx, ActorByIdentities, arg.Issuers, arg.Subjects)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ActorByIdentityRow
+	var items []ActorByIdentitiesRow
 	for rows.Next() {
-		var i ActorByIdentityRow
+		var i ActorByIdentitiesRow
 		if err := rows.Scan(
+			&i.Number,
 			&i.ID,
 			&i.Status,
 			&i.ClinicID,

@@ -4,11 +4,9 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +16,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/batch"
 	"carewire/internal/care"
 	"carewire/internal/postgres"
 	sqlc "carewire/internal/postgres/db"
@@ -61,27 +60,21 @@ func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T)
 	var wg sync.WaitGroup
 	settle := func(one settlement) {
 		wg.Go(func() {
-			settled, err := s.do(t.Context(), one)
+			settled, err := s.Do(t.Context(), one)
 			if err != nil || !settled {
 				t.Errorf("settled %v: %v", settled, err)
 			}
 		})
 	}
-	queued := func() int {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.queue)
+	hasState := func(waiting int) func() bool {
+		return func() bool { busy, n := s.State(); return busy && n == waiting }
 	}
 	settle(all[0])
-	require.Eventually(t, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.busy && len(s.queue) == 0
-	}, 5*time.Second, time.Millisecond)
+	require.Eventually(t, hasState(0), 5*time.Second, time.Millisecond)
 	for _, one := range all[1:] {
 		settle(one)
 	}
-	require.Eventually(t, func() bool { return queued() == 9 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, hasState(9), 5*time.Second, time.Millisecond)
 	require.NoError(t, lock.Rollback(t.Context()))
 	wg.Wait()
 	require.EqualValues(t, 2, groups.Load())
@@ -93,20 +86,25 @@ func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T)
 func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := newSettlements(t, db, 3)
-	all[1].receipt.ProviderID = "\x00" // PostgreSQL stores no such text.
+	all := newSettlements(t, db, 4)
+	all[2].receipt.ProviderID = "\x00" // PostgreSQL stores no such text.
 	s := newSettler(db.Worker, func() {}, func(context.Context, []settlement) {}, nil)
-	members := make([]*waiting[settlement, bool], len(all))
+	// The first group hangs on a lock, so that the others are one group.
+	lock, err := db.Owner.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), `SELECT FROM deliveries WHERE id = $1 FOR UPDATE`, all[0].id)
+	require.NoError(t, err)
+	var wg sync.WaitGroup
 	for i, one := range all {
-		members[i] = &waiting[settlement, bool]{in: one, result: make(chan batchResult[bool], 1)}
+		wg.Go(func() {
+			if settled, err := s.Do(t.Context(), one); settled != (i != 2) || (err != nil) != (i == 2) {
+				t.Errorf("%d: settled %v: %v", i, settled, err)
+			}
+		})
+		require.Eventually(t, func() bool { busy, n := s.State(); return busy && n == i }, 5*time.Second, time.Millisecond)
 	}
-	s.queue, s.busy = slices.Clone(members), true
-	s.lead(t.Context())
-	for i, w := range members {
-		got := <-w.result
-		require.Equal(t, i != 1, got.out)
-		require.Equal(t, i == 1, got.err != nil)
-	}
+	require.NoError(t, lock.Rollback(t.Context()))
+	wg.Wait()
 }
 
 func TestSettler_TellsOfADeviceOnce(t *testing.T) {
@@ -135,7 +133,7 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	first, second := request{target{all[0].id, Email}, newID(), "recorder"}, request{target{all[1].id, Email}, newID(), "recorder"}
 	again := request{first.target, newID(), "recorder"}
-	rows, err := newClaimer(db.Worker, care.BuiltinChannels, nil).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID(), "recorder"}, {target{newID(), Email}, newID(), "recorder"}})
+	rows, err := newClaimer(db.Worker, care.BuiltinChannels, nil).Work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID(), "recorder"}, {target{newID(), Email}, newID(), "recorder"}})
 	require.NoError(t, err)
 	require.Equal(t, "claimed", rows[0].Verdict)
 	require.Equal(t, "claimed", rows[1].Verdict)
@@ -148,10 +146,10 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 
 // forgetful has the group's work done, and its first answer lost: as when the connection breaks
 // after the commit.
-func losingFirstReply[I, O any](g *batcher[I, O]) *batcher[I, O] {
+func losingFirstReply[I, O any](g *batch.Group[I, O]) *batch.Group[I, O] {
 	var forgot atomic.Bool
-	return &batcher[I, O]{work: func(ctx context.Context, all []I) ([]O, error) {
-		out, err := g.work(ctx, all)
+	return &batch.Group[I, O]{Work: func(ctx context.Context, all []I) ([]O, error) {
+		out, err := g.Work(ctx, all)
 		if err == nil && forgot.CompareAndSwap(false, true) {
 			return nil, io.ErrUnexpectedEOF
 		}
@@ -194,7 +192,7 @@ func TestClaim_IsNotRepeatedInAProcessThatIsAboutToStop(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	w := newTestWorker(t, db)
-	w.claimer = &batcher[request, *sqlc.DeliveryClaimRow]{work: func(context.Context, []request) ([]*sqlc.DeliveryClaimRow, error) {
+	w.claimer = &batch.Group[request, *sqlc.DeliveryClaimRow]{Work: func(context.Context, []request) ([]*sqlc.DeliveryClaimRow, error) {
 		return nil, io.ErrUnexpectedEOF
 	}}
 	w.Drain()
@@ -233,62 +231,6 @@ func TestOutcome_IsGivenUpWhenThePoolIsClosed(t *testing.T) {
 	require.True(t, postgres.Closed(err), "%v", err)
 }
 
-func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		g := &batcher[int, time.Duration]{work: func(ctx context.Context, all []int) ([]time.Duration, error) {
-			deadline, _ := ctx.Deadline()
-			left := time.Until(deadline)
-			elapse(batchTimeout - time.Millisecond)
-			return slices.Repeat([]time.Duration{left}, len(all)), nil
-		}}
-		var wg sync.WaitGroup
-		for range 3 {
-			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				left, err := g.do(ctx, 1)
-				if left != batchTimeout || err != nil {
-					t.Errorf("%s, %v", left, err)
-				}
-			})
-			synctest.Wait()
-		}
-		wg.Wait()
-	})
-}
-
-func TestBatcher_GathersWhileOthersAreAtWork(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		siblings int64
-		batches  []int
-	}{
-		{gatherSiblings - 1, []int{1, 1}}, // A lone caller never waits.
-		{gatherSiblings, []int{2}},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			var batches []int
-			g := &batcher[int, int]{siblings: func() int64 { return c.siblings }, work: func(_ context.Context, all []int) ([]int, error) {
-				batches = append(batches, len(all))
-				return all, nil
-			}}
-			var wg sync.WaitGroup
-			for i := range 2 {
-				wg.Go(func() {
-					elapse(time.Duration(i) * gatherDelay / 2)
-					out, err := g.do(t.Context(), i)
-					if out != i || err != nil {
-						t.Errorf("%d: %d, %v", i, out, err)
-					}
-				})
-			}
-			wg.Wait()
-			require.Equal(t, c.batches, batches)
-		})
-	}
-}
-
 // during is a Notifier that calls itself during each call.
 type during func()
 
@@ -304,7 +246,7 @@ func TestWorker_CountsItsAttemptsForItsBatches(t *testing.T) {
 	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
 	require.NoError(t, err)
 	var w *Worker
-	atWork := func() []int64 { return []int64{w.claimer.siblings(), w.settler.siblings()} }
+	atWork := func() []int64 { return []int64{w.claimer.Siblings(), w.settler.Siblings()} }
 	var seen []int64
 	logger := slog.New(slog.DiscardHandler)
 	p, err := NewProvider(ProviderConfig{Name: "recorder", Notifier: during(func() { seen = atWork() }), Logger: logger})
