@@ -33,7 +33,8 @@ func readHeap() heap {
 
 // returnMemory gives the memory that a load has left behind back to the system once the service is
 // quiet, until ctx ends. Go collects garbage in proportion to what is allocated, so that the garbage
-// of a start, or of a thousand handshakes, would stay for up to two minutes, and its pages for longer.
+// of the start, which is twice the live memory, or of a thousand handshakes would stay for up to two
+// minutes, and its pages for longer.
 func returnMemory(ctx context.Context) {
 	tick := time.NewTicker(heapInterval)
 	defer tick.Stop()

@@ -89,7 +89,6 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	go returnMemory(ctx)
 	logger := logging.New(cfg, os.Stderr)
 	for _, warning := range cfg.Warnings {
 		logger.WarnContext(ctx, "setting ignored", "reason", warning)
@@ -102,9 +101,7 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The start leaves twice as much garbage as live memory, which an idle service might never
-	// collect.
-	debug.FreeOSMemory()
+	go returnMemory(ctx)
 	defer context.AfterFunc(hurry, s.Hurry)()
 	if cfg.Demo {
 		if err := s.printBanner(out); err != nil {
