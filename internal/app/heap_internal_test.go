@@ -6,12 +6,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestQuiet_IsAServiceThatAllocatesLittleAndCollectsNothing(t *testing.T) {
+func TestHeap_IsQuietInAServiceThatAllocatesLittleAndCollectsNothing(t *testing.T) {
 	t.Parallel()
 	before := heap{live: 40, allocated: 1000, collections: 7}
-	require.True(t, quiet(before, heap{live: 40, allocated: 1009, collections: 7}))
-	require.False(t, quiet(before, heap{live: 40, allocated: 1010, collections: 7}), "it is at work")
-	require.False(t, quiet(before, heap{live: 40, allocated: 1009, collections: 8}), "the garbage was just collected")
+	require.True(t, heap{live: 40, allocated: 1009, collections: 7}.quietSince(before))
+	require.False(t, heap{live: 40, allocated: 1010, collections: 7}.quietSince(before), "it is at work")
+	require.False(t, heap{live: 40, allocated: 1009, collections: 8}.quietSince(before), "the garbage was just collected")
 }
 
 func TestReadHeap_ReadsWhatTheRuntimeReports(t *testing.T) {
