@@ -91,7 +91,7 @@ bench: build ## Benchmark the hot paths and write bench/latest.json
 	@$(GO) run ./internal/bench $(BENCH)
 
 .PHONY: bench-sockets
-bench-sockets: build ## Benchmark 1,000 and 10,000 sockets and write bench/sockets.json (takes about ten minutes and 20,000 file descriptors)
+bench-sockets: build ## Benchmark 1,000 and 10,000 sockets and write bench/sockets.json (takes about five minutes and 20,000 file descriptors)
 	@$(GO) run ./internal/bench --only sockets,sockets-10k --out bench/sockets.json $(BENCH)
 
 # Other sizes: make bench-growth BENCH="--events 2500000"
