@@ -250,7 +250,7 @@ func TestWaiter_FailsAfterItsTimeoutAndImmediatelyOnOtherErrors(t *testing.T) {
 func TestReady_NeedsNoConnectionOfTheWorkPools(t *testing.T) {
 	t.Parallel()
 	s, err := Start(t.Context(), config.Config{
-		DatabaseURL: postgrestest.New(t).URL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, MaxConns: 4, OIDCAudience: "carewire",
+		DatabaseURL: postgrestest.New(t).URL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, SocketsPerPerson: 50, MaxConns: 4, OIDCAudience: "carewire",
 		LogLevel: "warn", LogFormat: "text", ShutdownTimeout: 10 * time.Second, Demo: true, Roles: []string{"api", "realtime"},
 	}, silent)
 	require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 func safe() Config {
 	return Config{
 		DatabaseURL: "postgres://carewire@db.clinic.example/carewire?sslmode=verify-full", DataDir: "data", Addr: "0.0.0.0:8080",
-		BaseURL: "https://clinic.example", MetricsAddr: "10.0.0.7:9090", Origins: []string{"https://app.clinic.example"}, RateLimit: 500, MaxConns: 32,
+		BaseURL: "https://clinic.example", MetricsAddr: "10.0.0.7:9090", Origins: []string{"https://app.clinic.example"}, RateLimit: 500, SocketsPerPerson: 50, MaxConns: 32,
 		OIDCIssuer: "https://id.clinic.example", OIDCAudience: "carewire", LogLevel: "info", LogFormat: "auto", ShutdownTimeout: time.Second,
 	}
 }

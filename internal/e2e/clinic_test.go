@@ -54,7 +54,7 @@ func (r *turns) url() string { return r.urls[r.next.Add(1)%uint64(len(r.urls))](
 func testConfig(t *testing.T, db *postgrestest.DB) config.Config {
 	t.Helper()
 	return config.Config{
-		DatabaseURL: db.URL, AppDatabaseURL: db.AppURL, WorkerDatabaseURL: db.WorkerURL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, MaxConns: 8, OIDCAudience: "carewire",
+		DatabaseURL: db.URL, AppDatabaseURL: db.AppURL, WorkerDatabaseURL: db.WorkerURL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, SocketsPerPerson: 50, MaxConns: 8, OIDCAudience: "carewire",
 		LogLevel: "warn", LogFormat: "text", ShutdownTimeout: slowdown * 10 * time.Second, Demo: true, Roles: config.AllRoles,
 	}
 }

@@ -213,7 +213,7 @@ func TestDeploy_SupervisorsWaitLongerThanAStopTakes(t *testing.T) {
 func TestDeploy_TheSettingsOfTheImageAreValid(t *testing.T) {
 	t.Parallel()
 	c := config.Config{
-		DatabaseURL: "postgres://carewire@db.example/carewire?sslmode=verify-full", DataDir: ".carewire", BaseURL: "https://clinic.example", RateLimit: 500, MaxConns: 32,
+		DatabaseURL: "postgres://carewire@db.example/carewire?sslmode=verify-full", DataDir: ".carewire", BaseURL: "https://clinic.example", RateLimit: 500, SocketsPerPerson: 50, MaxConns: 32,
 		OIDCIssuer: "https://id.example", OIDCAudience: "carewire", LogLevel: "info", ShutdownTimeout: time.Second,
 	}
 	for _, m := range regexp.MustCompile(`(?m)(CAREWIRE_[A-Z_]+)=(\S+)(?: \\)?$`).FindAllStringSubmatch(readText(t, "../../deploy/Dockerfile"), -1) {

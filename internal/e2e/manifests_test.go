@@ -42,7 +42,7 @@ func requireSettings(t *testing.T, where string, names ...string) {
 func validSettings(t *testing.T, env map[string]string, roles []string) config.Config {
 	t.Helper()
 	c := config.Config{
-		Addr: "0.0.0.0:8080", DataDir: ".carewire", RateLimit: 500, MaxConns: 32, OIDCAudience: "carewire", LogLevel: "info", LogFormat: "json",
+		Addr: "0.0.0.0:8080", DataDir: ".carewire", RateLimit: 500, SocketsPerPerson: 50, MaxConns: 32, OIDCAudience: "carewire", LogLevel: "info", LogFormat: "json",
 		ShutdownTimeout: 20 * time.Second, Roles: roles,
 	}
 	v := reflect.ValueOf(&c).Elem()

@@ -22,7 +22,7 @@ var plannedElsewhere = map[string]string{
 	"TestListUsers_UsesIndexesAmongManyPeople":          "UserList UserSearch PatientDuplicates",
 	"TestPlans_OfReceiptsReadIndexes of notify":         "ReceiptInsert ReceiptLock ReceiptDelivery ReceiptWaiting ReceiptWaitingPage",
 
-	"rows of keys that are given": `AppointmentPeopleLock AppointmentReversalList AppointmentBusy AppointmentStartList AuditPeople AccountListOf ActorByIdentity
+	"rows of keys that are given": `AppointmentPeopleLock AppointmentReversalList AppointmentBusy AppointmentStartList AuditPeople AccountListOf ActorByIdentities
 		CareTeamList CareTeamLeave CareTeamClinics ClinicListOf ConversationTeam ConversationParticipants CreditNoteList CreditNoteLineList DeliveryPlan
 		DeliveryWaiting DeliveryDecide DeviceListOfUser DeviceRelease DeviceEvict DoctorClinics EventsAt EventKnown EventTraces ImportIdentifierList ImportAliasList
 		ImportPartList InvoiceLineList LedgerLeaves MedicalRecordNumberList MembershipListOfUser MembershipListAt NotificationDefaultsOf NotificationHoldEnd
