@@ -332,6 +332,7 @@ func TestPoison_AnUnreadableEventStopsNothing(t *testing.T) {
 	written := "lab_report/" + c.writeReport()
 	c.eventually("later events are notified", func() bool { return c.sentAbout(written) })
 	require.Len(t, c.items("/api/followers/dispatch/failures"), 1)
+	c.eventually("analytics has read it", func() bool { return len(c.items("/api/followers/analytics/failures")) == 1 })
 	require.Equal(t, "cannot read column time into time.Time", c.items("/api/followers/analytics/failures")[0]["error"])
 	story := c.story(subject)
 	require.Len(t, story, 1)
