@@ -378,7 +378,7 @@ func (m *month) settle() {
 	out := slices.AppendSeq([]string{}, maps.Keys(m.out))
 	m.within(6*patience, "settled at "+m.now().Format(time.RFC3339), func() bool {
 		return m.query(`SELECT (SELECT count(*) FROM outbox)
-			+ (SELECT count(*) FROM followers WHERE position < (SELECT max(position) FROM events))
+			+ (SELECT count(*) FROM followers WHERE name = 'dispatch' AND position < (SELECT max(position) FROM events))
 			+ (SELECT count(*) FROM notifications WHERE due_at <= due_now())
 			+ (SELECT count(*) FROM digests WHERE closed_at IS NULL AND due_at <= due_now())
 			+ (SELECT count(*) FROM escalations WHERE done_at IS NULL AND due_at <= due_now())
