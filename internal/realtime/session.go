@@ -113,7 +113,7 @@ func (s *session) end(how *ending) {
 // scan reads on, in the ring or in the windows behind it, and adds the visible events to frames.
 func (s *session) scan() {
 	var buf [scanChunk]*entry
-	f := s.begin(frame{})
+	var f frame
 	for s.credit() && !s.closing {
 		if s.recheckDue {
 			s.requestPage()
@@ -162,17 +162,15 @@ func (s *session) full(f *frame) bool {
 	return len(f.entries) >= s.hub.limits.FrameEvents || f.bytes >= limit || len(f.entries) > 0 && s.scanned == f.end
 }
 
-// begin returns an empty frame at the session's cursor. It ends where another session's frame did,
-// unless that is so small that a session which is behind should send more at once.
-func (s *session) begin(f frame) frame {
-	return frame{entries: f.entries[:0], end: s.hub.frames.end(s.cursor, s.hub.limits.FrameBytes/4)}
-}
-
 // consume reads the next event: it adds the event to the frame if it is visible, and applies its
 // change to the events after it. If the change ends the session, the frame is sent first.
 func (s *session) consume(e *entry, f *frame) {
 	s.scanned, f.last = e.position(), e
 	if s.rights.sees(e) {
+		if len(f.entries) == 0 {
+			// A session that is behind sends more at once than a small frame of another one.
+			f.end = s.hub.frames.end(s.cursor, s.hub.limits.FrameBytes/4)
+		}
 		f.add(e)
 	}
 	if e.change == nil || e.position() <= s.since.Load() {
@@ -223,12 +221,12 @@ func (s *session) rejoin() {
 	s.joined = want
 }
 
-// emit sends the frame if it has events, and begins the next one.
+// emit sends the frame if it has events, and empties it.
 func (s *session) emit(f *frame) {
 	if len(f.entries) > 0 {
 		s.send(f, f.last.at(s.hub.codec))
 	}
-	*f = s.begin(*f)
+	f.entries, f.bytes = f.entries[:0], 0
 }
 
 // send sends a frame that starts where the last one ended.
