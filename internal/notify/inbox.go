@@ -12,6 +12,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -117,7 +118,7 @@ func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFil
 			found, err = q.NotificationListUnacknowledged(ctx, db.NotificationListUnacknowledgedParams{
 				RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
 			})
-			rows = convert(found, func(r db.NotificationListUnacknowledgedRow) db.NotificationListRow { return db.NotificationListRow(r) })
+			rows = postgres.ConvertRows(found, func(r db.NotificationListUnacknowledgedRow) db.NotificationListRow { return db.NotificationListRow(r) })
 		} else {
 			rows, err = listOfRecipient(ctx, q, NotificationFilter{RecipientID: actor.UserID, Unread: f.Unread, Before: f.Before, Limit: f.Limit}, false)
 		}
@@ -147,7 +148,7 @@ func (i *Inbox) listPlans(ctx context.Context, actor care.Actor, f NotificationF
 	if err != nil {
 		return NotificationPage{}, fmt.Errorf("read inbox by state: %w", err)
 	}
-	return i.pageInState(ctx, actor, convert(found, func(r db.NotificationListPlansRow) db.NotificationListInStateRow {
+	return i.pageInState(ctx, actor, postgres.ConvertRows(found, func(r db.NotificationListPlansRow) db.NotificationListInStateRow {
 		return db.NotificationListInStateRow(r)
 	}), f.Limit)
 }
@@ -185,7 +186,7 @@ func listAll(ctx context.Context, q *db.Queries, f NotificationFilter) ([]db.Not
 		return listOfRecipient(ctx, q, f, true)
 	case f.Unacknowledged:
 		found, err := q.NotificationListToAcknowledge(ctx, db.NotificationListToAcknowledgeParams(p))
-		return convert(found, func(r db.NotificationListToAcknowledgeRow) db.NotificationListRow { return db.NotificationListRow(r) }), err
+		return postgres.ConvertRows(found, func(r db.NotificationListToAcknowledgeRow) db.NotificationListRow { return db.NotificationListRow(r) }), err
 	}
 	return q.NotificationList(ctx, p)
 }
@@ -198,7 +199,7 @@ func listOfRecipient(ctx context.Context, q *db.Queries, f NotificationFilter, w
 		RecipientID: f.RecipientID, WithHeld: withHeld, Unread: f.Unread, Unacknowledged: f.Unacknowledged, State: f.State, Channel: f.Channel,
 		CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, RowLimit: int32(f.Limit) + 1,
 	})
-	return convert(found, func(r db.NotificationListOfRecipientRow) db.NotificationListRow { return db.NotificationListRow(r) }), err
+	return postgres.ConvertRows(found, func(r db.NotificationListOfRecipientRow) db.NotificationListRow { return db.NotificationListRow(r) }), err
 }
 
 // listInState returns the notifications with a delivery in the state. The page's cursor is the one
@@ -213,7 +214,7 @@ func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f Notificatio
 		if f.RecipientID != uuid.Nil {
 			var found []db.NotificationListOfRecipientInStateRow
 			found, err = q.NotificationListOfRecipientInState(ctx, p)
-			rows = convert(found, func(r db.NotificationListOfRecipientInStateRow) db.NotificationListInStateRow {
+			rows = postgres.ConvertRows(found, func(r db.NotificationListOfRecipientInStateRow) db.NotificationListInStateRow {
 				return db.NotificationListInStateRow(r)
 			})
 			return err
@@ -235,7 +236,7 @@ func (i *Inbox) pageInState(ctx context.Context, actor care.Actor, found []db.No
 	found, next := pageOf(found, limit, func(r db.NotificationListInStateRow) (place, care.PageCursor) {
 		return place{r.Matches, r.LastRead}, care.PageCursor{Time: r.MarkTime, ID: r.MarkID}
 	})
-	return i.withDeliveries(ctx, actor, convert(found, func(r db.NotificationListInStateRow) db.NotificationListRow {
+	return i.withDeliveries(ctx, actor, postgres.ConvertRows(found, func(r db.NotificationListInStateRow) db.NotificationListRow {
 		return db.NotificationListRow{
 			ID: r.ID, EventPosition: r.EventPosition, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
 			RecipientID: r.RecipientID, ClinicID: r.ClinicID, Category: r.Category, Priority: r.Priority, Rule: r.Rule,

@@ -120,22 +120,22 @@ func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.DeliveryL
 			RecipientID: f.RecipientID, Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From,
 			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
-		return convert(found, func(r db.DeliveryListOfRecipientRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
+		return postgres.ConvertRows(found, func(r db.DeliveryListOfRecipientRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
 	case f.Rule != "" && usual:
 		found, err := q.DeliveryListOfRule(ctx, db.DeliveryListOfRuleParams{
 			Rule: f.Rule, Channel: f.Channel, State: f.State, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
-		return convert(found, func(r db.DeliveryListOfRuleRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
+		return postgres.ConvertRows(found, func(r db.DeliveryListOfRuleRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
 	case f.State != "" && f.State != "sent":
 		found, err := q.DeliveryListInState(ctx, db.DeliveryListInStateParams{
 			State: f.State, Channel: f.Channel, Rule: f.Rule, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
-		return convert(found, func(r db.DeliveryListInStateRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
+		return postgres.ConvertRows(found, func(r db.DeliveryListInStateRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
 	case f.Channel != "" && f.Channel != Email && f.Channel != Push:
 		found, err := q.DeliveryListOnChannel(ctx, db.DeliveryListOnChannelParams{
 			Channel: f.Channel, State: f.State, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
-		return convert(found, func(r db.DeliveryListOnChannelRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
+		return postgres.ConvertRows(found, func(r db.DeliveryListOnChannelRow) db.DeliveryListRow { return db.DeliveryListRow(r) }), err
 	}
 	return q.DeliveryList(ctx, db.DeliveryListParams{
 		Channel: f.Channel, State: f.State, CreatedFrom: f.From, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,

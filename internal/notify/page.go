@@ -42,12 +42,3 @@ func earlier(cursor care.PageCursor, to time.Time) care.PageCursor {
 	}
 	return care.PageCursor{Time: to}
 }
-
-// convert returns the rows of one query as those of another with the same columns.
-func convert[A, B any](rows []A, to func(A) B) []B {
-	all := make([]B, len(rows))
-	for i, r := range rows {
-		all[i] = to(r)
-	}
-	return all
-}

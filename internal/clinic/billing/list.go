@@ -11,6 +11,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -96,21 +97,13 @@ func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, fr
 			Status: p.Status, AnyClinic: p.AnyClinic, ClinicID: p.ClinicID, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID,
 			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
 		})
-		rows := make([]db.Invoice, len(seen))
-		for i, row := range seen {
-			rows[i] = db.Invoice(row)
-		}
-		return rows, err
+		return postgres.ConvertRows(seen, func(r db.InvoiceListInStatusRow) db.Invoice { return db.Invoice(r) }), err
 	default:
 		seen, err := q.InvoiceListVisible(ctx, db.InvoiceListVisibleParams{
 			AnyClinic: p.AnyClinic, ClinicID: p.ClinicID, OnlyOverdue: p.OnlyOverdue, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID,
 			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
 		})
-		rows := make([]db.Invoice, len(seen))
-		for i, row := range seen {
-			rows[i] = db.Invoice(row)
-		}
-		return rows, err
+		return postgres.ConvertRows(seen, func(r db.InvoiceListVisibleRow) db.Invoice { return db.Invoice(r) }), err
 	}
 }
 
