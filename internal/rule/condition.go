@@ -43,7 +43,9 @@ var (
 
 // environments returns the CEL environments of when and of unless. They are built once: each takes
 // milliseconds.
-var environments = sync.OnceValues(func() ([2]*cel.Env, error) {
+var environments = sync.OnceValues(newEnvironments)
+
+func newEnvironments() ([2]*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.CrossTypeNumericComparisons(true),
 		cel.ParserExpressionSizeLimit(maxConditionLength),
@@ -70,8 +72,15 @@ var environments = sync.OnceValues(func() ([2]*cel.Env, error) {
 	if err != nil {
 		return [2]*cel.Env{}, fmt.Errorf("make CEL environment: %w", err)
 	}
+	for _, env := range []*cel.Env{when, unless} {
+		// A checker lists the names that it may suggest when it first meets an unknown one, while others
+		// may read that list without a lock (cel-go 0.33.2). It does so here, before it is shared.
+		if _, issues := env.Compile("unknown"); issues.Err() == nil {
+			return [2]*cel.Env{}, errors.New("make CEL environment: an unknown name is accepted")
+		}
+	}
 	return [2]*cel.Env{when, unless}, nil
-})
+}
 
 // condition is a compiled CEL expression that returns a bool.
 type condition struct {
