@@ -333,7 +333,7 @@ func TestListEvents_ReadsIndexesOfAFilledLedger(t *testing.T) {
 func TestListEvents_MarksUnreadableEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable")
+	b.exec(t, "ALTER TABLE outbox DROP CONSTRAINT outbox_valid")
 	b.exec(t, "ALTER TABLE events DROP CONSTRAINT events_time_readable")
 	for _, time := range []string{"infinity", "20000-01-01", "0044-03-15 BC"} {
 		b.exec(t, `INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)

@@ -116,7 +116,7 @@ func TestPoison_AnOutboxRowThatTheLedgerRejectsIsDeadLetteredReportedAndRedriven
 	t.Parallel()
 	c := openClinic(t)
 	// A subject too long for the ledger's index, which has a person's name.
-	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_subject_form`)
+	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_valid`)
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		SELECT gen_random_uuid(), 'device.removed', '/psql', 'Mrs Smith' || string_agg(md5(random()::text), ''), now(),
 			jsonb_build_object('deviceId', gen_random_uuid(), 'userId', gen_random_uuid(), 'platform', 'ios'), 'psql', 'service'
@@ -324,7 +324,7 @@ func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) 
 func TestPoison_AnUnreadableEventStopsNothing(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable`)
+	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_valid`)
 	c.psql(`ALTER TABLE events DROP CONSTRAINT events_time_readable`)
 	subject := "lab_report/" + uuid.NewString()
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)

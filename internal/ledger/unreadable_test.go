@@ -23,7 +23,7 @@ var unreadable = []string{"infinity", "-infinity", "20000-01-01 00:00:00+00", "0
 // check did, with other events before, between and after. Their positions are the even ones.
 func (b *bundle) publishUnreadable(tb testing.TB) {
 	tb.Helper()
-	exec(tb, b.Owner, "ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable; ALTER TABLE events DROP CONSTRAINT events_time_readable")
+	exec(tb, b.Owner, "ALTER TABLE outbox DROP CONSTRAINT outbox_valid; ALTER TABLE events DROP CONSTRAINT events_time_readable")
 	for _, text := range unreadable {
 		b.commit(tb, anEvent())
 		exec(tb, b.App, `INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
@@ -125,7 +125,7 @@ func TestTail_KeepsThePositionOfUnreadableEvents(t *testing.T) {
 func TestSequencer_RejectsAnUnreadableRowThatWaitedInTheOutbox(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	exec(t, b.Owner, "ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable")
+	exec(t, b.Owner, "ALTER TABLE outbox DROP CONSTRAINT outbox_valid")
 	b.commit(t, anEvent())
 	exec(t, b.App, `INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		VALUES (gen_random_uuid(), 'device.removed', '/psql', 'device/broken', 'infinity', '{}', 'psql', 'service')`)

@@ -77,7 +77,9 @@ func TestTranslate_KnowsOnlyConstraintsThatAreInTheSchema(t *testing.T) {
 	rows, err := db.Owner.Query(t.Context(), `
 		SELECT conname::text FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 		UNION
-		SELECT indexrelid::regclass::text FROM pg_index WHERE indisunique`)
+		SELECT indexrelid::regclass::text FROM pg_index WHERE indisunique
+		UNION
+		SELECT (regexp_matches(prosrc, '''(outbox_[a-z_]+)''', 'g'))[1] FROM pg_proc WHERE proname = 'outbox_valid'`)
 	require.NoError(t, err)
 	inSchema, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

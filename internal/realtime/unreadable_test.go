@@ -14,7 +14,7 @@ import (
 // the check did.
 func (b *bundle) unreadable(t *testing.T, e event.Event, time string) {
 	t.Helper()
-	b.exec(t, "ALTER TABLE outbox DROP CONSTRAINT IF EXISTS outbox_time_readable")
+	b.exec(t, "ALTER TABLE outbox DROP CONSTRAINT IF EXISTS outbox_valid")
 	b.exec(t, "ALTER TABLE events DROP CONSTRAINT IF EXISTS events_time_readable")
 	b.exec(t, `INSERT INTO outbox (event_id, type, source, subject, time, data, clinic_id, person_id, actor_id, actor_role)
 		VALUES ($1, $2, $3, $4, $5::text::timestamptz, $6, $7, $8, $9, $10)`,
