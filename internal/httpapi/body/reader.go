@@ -22,6 +22,8 @@ const (
 	// drainUnread is the number of bytes that are discarded of a body that no handler read. It is
 	// the limit of net/http (maxPostHandlerReadBytes).
 	drainUnread = 256 << 10
+	// maxAhead bounds the memory that is allocated for a Content-Length before the body arrives, in bytes.
+	maxAhead = 64 << 10
 	// DefaultTimeout is the time that a client has to send its body. A body of 1 MiB then needs 70
 	// KB/s.
 	DefaultTimeout = 15 * time.Second
@@ -79,7 +81,10 @@ func (b *Reader) Read(limit int64) ([]byte, error) {
 		return nil, err
 	}
 	b.arm()
-	body, err := io.ReadAll(io.LimitReader(b.r.Body, limit+1))
+	var all bytes.Buffer
+	all.Grow(int(min(max(b.r.ContentLength, 0), limit, maxAhead)) + bytes.MinRead)
+	_, err := all.ReadFrom(io.LimitReader(b.r.Body, limit+1))
+	body := all.Bytes()
 	if err == nil && int64(len(body)) > limit {
 		// Many clients read the answer only after they have sent everything. Let them, up to
 		// drainLarge.
