@@ -2,6 +2,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -16,11 +17,10 @@ const (
 	Timeout = 5 * time.Second
 	// Max bounds the inputs of one statement. It is more than all workers of all channels.
 	Max = 400
-	// gatherDelay is how long a batch waits for more inputs while at least gatherSiblings callers are
-	// at work, as with PostgreSQL's commit_delay and commit_siblings. A statement costs as much as the
-	// claims of ten deliveries, and its commit a flush of the log.
-	gatherDelay    = 500 * time.Microsecond
-	gatherSiblings = 8
+	// defaultDelay and defaultMinSiblings are the defaults of Delay and MinSiblings. A statement costs as
+	// much as the claims of ten deliveries, and its commit a flush of the log.
+	defaultDelay       = 500 * time.Microsecond
+	defaultMinSiblings = 8
 )
 
 // Group processes the inputs of concurrent callers in one statement (group commit). It has no
@@ -29,8 +29,13 @@ const (
 type Group[I, O any] struct {
 	// Work returns one output for each input, in their order.
 	Work func(ctx context.Context, all []I) ([]O, error)
-	// Siblings returns the number of callers at work, which may have an input soon. Nil means none.
+	// Siblings returns the number of callers at work, which may have an input soon, with the one that
+	// has one now. Nil means none.
 	Siblings func() int64
+	// Delay is how long a batch waits for more inputs while at least MinSiblings callers are at work, as
+	// with PostgreSQL's commit_delay and commit_siblings. The defaults are 500 µs and 8.
+	Delay       time.Duration
+	MinSiblings int64
 
 	mu    sync.Mutex
 	busy  bool
@@ -73,8 +78,8 @@ func (g *Group[I, O]) Do(ctx context.Context, in I) (O, error) {
 // lead processes the batch at the head of the queue, of which the caller is the first, and promotes
 // the next leader. The batch has the whole of its timeout, however long its leader waited.
 func (g *Group[I, O]) lead(ctx context.Context) {
-	if g.Siblings != nil && g.Siblings() >= gatherSiblings {
-		time.Sleep(gatherDelay) //nolint:forbidigo // The callers that it waits for signal nothing.
+	if g.Siblings != nil && g.Siblings() >= cmp.Or(g.MinSiblings, defaultMinSiblings) {
+		time.Sleep(cmp.Or(g.Delay, defaultDelay)) //nolint:forbidigo // The callers that it waits for signal nothing.
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()

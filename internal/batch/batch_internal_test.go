@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -39,22 +40,28 @@ func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
 func TestGroup_GathersWhileOthersAreAtWork(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		siblings int64
-		batches  []int
+		siblings, minSiblings int64
+		delay                 time.Duration
+		batches               []int
 	}{
-		{gatherSiblings - 1, []int{1, 1}}, // A lone caller never waits.
-		{gatherSiblings, []int{2}},
+		{defaultMinSiblings - 1, 0, 0, []int{1, 1}}, // A lone caller never waits.
+		{defaultMinSiblings, 0, 0, []int{2}},
+		{1, 2, time.Second, []int{1, 1}},
+		{2, 2, time.Second, []int{2}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var batches []int
-			g := &Group[int, int]{Siblings: func() int64 { return c.siblings }, Work: func(_ context.Context, all []int) ([]int, error) {
-				batches = append(batches, len(all))
-				return all, nil
-			}}
+			g := &Group[int, int]{
+				Siblings: func() int64 { return c.siblings }, MinSiblings: c.minSiblings, Delay: c.delay,
+				Work: func(_ context.Context, all []int) ([]int, error) {
+					batches = append(batches, len(all))
+					return all, nil
+				},
+			}
 			var wg sync.WaitGroup
 			for i := range 2 {
 				wg.Go(func() {
-					elapse(time.Duration(i) * gatherDelay / 2)
+					elapse(time.Duration(i) * cmp.Or(c.delay, defaultDelay) / 2)
 					out, err := g.Do(t.Context(), i)
 					if out != i || err != nil {
 						t.Errorf("%d: %d, %v", i, out, err)

@@ -14,20 +14,27 @@ import (
 // newSettler returns a batcher that commits settlements, and calls wake once for each batch, and then
 // overtaken with the settlements. Its result reports whether the settlement was written.
 func newSettler(pool *pgxpool.Pool, wake func(), overtaken func(context.Context, []settlement), siblings func() int64) *batch.Group[settlement, bool] {
-	return &batch.Group[settlement, bool]{Siblings: siblings, Work: func(ctx context.Context, all []settlement) ([]bool, error) {
-		ids, err := settleAll(ctx, pool, all)
-		if err != nil {
-			return nil, err
-		}
-		wake()
-		overtaken(ctx, all)
-		settled := make([]bool, len(all))
-		for i := range all {
-			settled[i] = slices.Contains(ids, all[i].id)
-		}
-		return settled, nil
-	}}
+	return &batch.Group[settlement, bool]{
+		Siblings: siblings, MinSiblings: 2, Delay: settleDelay,
+		Work: func(ctx context.Context, all []settlement) ([]bool, error) {
+			ids, err := settleAll(ctx, pool, all)
+			if err != nil {
+				return nil, err
+			}
+			wake()
+			overtaken(ctx, all)
+			settled := make([]bool, len(all))
+			for i := range all {
+				settled[i] = slices.Contains(ids, all[i].id)
+			}
+			return settled, nil
+		},
+	}
 }
+
+// settleDelay is how long an outcome waits for those of messages that are being sent. No message waits
+// for it: its own has been sent.
+const settleDelay = 5 * time.Millisecond
 
 const (
 	// firstRetry and lastRetry are the first and the longest wait before a write is retried after a
