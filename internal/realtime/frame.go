@@ -64,7 +64,7 @@ type frame struct {
 // add adds an event to the frame.
 func (f *frame) add(e *entry) {
 	f.entries = append(f.entries, e)
-	f.bytes += len(e.json()) + 1
+	f.bytes += len(e.body) + 1
 }
 
 // fixedBytes is the size of a frame without its cursors and events.
@@ -86,7 +86,7 @@ func (f *frame) encode(from, to string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, e.json()...)
+		b = append(b, e.body...)
 	}
 	return append(b, `]}`...)
 }

@@ -16,7 +16,7 @@ func visible(t *testing.T, n int) []*entry {
 	person := uuid.New()
 	list := make([]*entry, n)
 	for i := range list {
-		e, err := newEntry(event.Event{
+		e, err := newEntry(&event.Event{
 			ID: uuid.New(), Position: int64(i + 1), Type: "appointment.booked", Source: "/carewire", Subject: "appointment/1", PersonID: &person, Data: []byte("{}"),
 		})
 		require.NoError(t, err)

@@ -64,25 +64,28 @@ func (h *Hub) readAhead(ctx context.Context, position int64) {
 // readWindow reads a stretch of the ledger behind the ring.
 func (h *Hub) readWindow(ctx context.Context, after int64, limit int32) ([]*entry, error) {
 	h.pagesRead.Add(1)
-	events, err := ledger.Read(ctx, h.pool, after, limit)
+	entries, err := h.readEntries(ctx, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read a window of the ledger: %w", err)
 	}
-	return h.entries(events), nil
+	return entries, nil
 }
 
-// entries returns the entries of events.
-func (h *Hub) entries(events []event.Event) []*entry {
-	list := make([]*entry, len(events))
-	for i, e := range events {
-		n, err := newEntry(e)
-		if err != nil {
-			h.logger.Error("cannot read an event's change of rights; restarting the sockets it may concern",
-				"position", e.Position, "event_id", e.ID, "user_id", n.change.user)
-		}
-		list[i] = n
+// readEntries returns the entries of at most limit events after the position.
+func (h *Hub) readEntries(ctx context.Context, after int64, limit int32) ([]*entry, error) {
+	entries := make([]*entry, 0, limit)
+	err := ledger.Each(ctx, h.pool, after, limit, func(e *event.Event) { entries = append(entries, h.entry(e)) })
+	return entries, err //nolint:wrapcheck // The caller says what it reads.
+}
+
+// entry returns the entry of an event.
+func (h *Hub) entry(e *event.Event) *entry {
+	n, err := newEntry(e)
+	if err != nil {
+		h.logger.Error("cannot read an event's change of rights; restarting the sockets it may concern",
+			"position", e.Position, "event_id", e.ID, "user_id", n.change.user)
 	}
-	return list
+	return n
 }
 
 // recheck reads all of the session's rights again, after an event that revoked an unknown right.
