@@ -56,6 +56,23 @@ func TestConn_FinishesAFrameBeforeAnythingElse(t *testing.T) {
 	require.NoError(t, <-written)
 }
 
+func TestSession_ReturnsTheCreditOfAFrameOnceItsRestIsWritten(t *testing.T) {
+	t.Parallel()
+	c, far := dialConn(t)
+	h := &Hub{limits: Limits{}.withDefaults(), frames: newFrames(1<<20, 1<<20)}
+	s := &session{hub: h, conn: c}
+	s.flying = append(s.flying, h.frames.take("a", "b", collect(t, visible(t, 1)...)))
+	rest, ok := c.try(large)
+	require.True(t, ok)
+	s.finish(rest)
+	require.Positive(t, h.frames.flying.Load())
+	_, err := io.ReadFull(far, make([]byte, len(large)))
+	require.NoError(t, err)
+	h.open.Wait()
+	require.Zero(t, h.frames.flying.Load())
+	require.Empty(t, s.flying)
+}
+
 func TestConn_GivesUpAFrameThatIsNotAcceptedInTime(t *testing.T) {
 	t.Parallel()
 	c, _ := dialConn(t)

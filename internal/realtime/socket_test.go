@@ -215,7 +215,7 @@ func TestHub_AClientThatDoesNotReadDelaysNoOtherAndLosesNothing(t *testing.T) {
 	lazy.gets(sent...)
 }
 
-func TestHub_AFrameThatTheNetworkAcceptsInPartIsFinished(t *testing.T) {
+func TestHub_SmallFramesThatTheNetworkDoesNotAcceptAtOnceFollow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lazy, quick := b.dial(t, b.doctor, narrow), b.dial(t, b.doctor)
