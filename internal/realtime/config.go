@@ -150,9 +150,10 @@ const (
 	// advanceSpan is the number of positions without an event after which a session behind the
 	// ring gets an empty frame: a client that resumes then does not start so far behind again.
 	advanceSpan = 20_000
-	// pagers is the number of sessions that wait for PostgreSQL at once. The pool is shared with
-	// requests.
-	pagers = 3
+	// pagers is the number of sessions that wait for PostgreSQL at once, and windowsAhead that of the
+	// windows that each of them then reads at once. The pool is shared with requests.
+	pagers       = 2
+	windowsAhead = 2
 	// floodWait is how long sending the close message to a client that sends too much may take.
 	floodWait = time.Second
 	// askTimeout bounds the queries for a client's message or a handshake.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -52,13 +53,18 @@ func (s *session) paged(ctx context.Context, err error) {
 	}
 }
 
-// readAhead reads the window behind that of the position while a client receives the latter. An
-// error is left to the session that needs the window.
+// readAhead reads the windows behind that of the position while a client receives the latter, at the
+// same time: one read leaves a processor idle. An error is left to the session that needs the window.
 func (h *Hub) readAhead(ctx context.Context, position int64) {
-	next := lastOf(windowOf(position + 1))
-	if h.windows.roomy() && next < h.ring.newest().Position {
-		_ = h.windows.fetch(ctx, next)
+	var reads sync.WaitGroup
+	for range windowsAhead {
+		position = lastOf(windowOf(position + 1))
+		if !h.windows.roomy() || position >= h.ring.newest().Position {
+			break
+		}
+		reads.Go(func() { _ = h.windows.fetch(ctx, position) })
 	}
+	reads.Wait()
 }
 
 // readWindow reads a stretch of the ledger behind the ring.

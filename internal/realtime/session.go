@@ -297,10 +297,10 @@ func (s *session) writeFrame(shared *sharedFrame) {
 	frame := shared.encode()
 	if !s.closing && len(s.flying) == 0 && len(frame.wire) <= writeBuffer && !s.hub.frames.crowded() {
 		if rest, ok := s.conn.try(frame.wire); ok {
-			s.flying = append(s.flying, shared)
 			if len(rest) == 0 {
-				s.landed()
+				s.hub.frames.land(shared)
 			} else {
+				s.flying = append(s.flying, shared)
 				s.finish(rest)
 			}
 			return
