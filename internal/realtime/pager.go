@@ -57,14 +57,14 @@ func (s *session) paged(ctx context.Context, err error) {
 // same time: one read leaves a processor idle. An error is left to the session that needs the window.
 func (h *Hub) readAhead(ctx context.Context, position int64) {
 	var reads sync.WaitGroup
-	for range windowsAhead {
-		position = lastOf(windowOf(position + 1))
-		if !h.windows.roomy() || position >= h.ring.newest().Position {
-			break
+	defer reads.Wait()
+	for i := range windowsAhead {
+		next := lastOf(windowOf(position+1) + int64(i))
+		if !h.windows.roomy() || next >= h.ring.newest().Position {
+			return
 		}
-		reads.Go(func() { _ = h.windows.fetch(ctx, position) })
+		reads.Go(func() { _ = h.windows.fetch(ctx, next) })
 	}
-	reads.Wait()
 }
 
 // readWindow reads a stretch of the ledger behind the ring.
