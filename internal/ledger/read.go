@@ -16,9 +16,19 @@ import (
 // Read returns at most limit events after a position, in order. Events that cannot be read
 // completely are Unreadable.
 func Read(ctx context.Context, q db.DBTX, after int64, limit int32) ([]event.Event, error) {
-	return Events(q, func(q *db.Queries) ([]db.Event, error) {
+	return Events(q, list(ctx, after, limit))
+}
+
+// Each calls fn with each event that Read returns, as it arrives: an error may follow some of them. fn
+// may keep the event's values, but not the pointer.
+func Each(ctx context.Context, q db.DBTX, after int64, limit int32, fn func(e *event.Event)) error {
+	return each(q, list(ctx, after, limit), fn)
+}
+
+func list(ctx context.Context, after int64, limit int32) func(q *db.Queries) ([]db.Event, error) {
+	return func(q *db.Queries) ([]db.Event, error) {
 		return q.EventList(ctx, db.EventListParams{FirstPosition: after + 1, MaxEvents: limit})
-	})
+	}
 }
 
 // ReadTypes returns the events of some types at the positions from first to before end, in order.

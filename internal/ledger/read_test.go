@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/event"
 	"carewire/internal/ledger"
 )
 
@@ -50,4 +52,27 @@ func TestReadTypes_ReadsOnlyTheTypesInAPartOfTheLedger(t *testing.T) {
 	require.Empty(t, read(2, 4, "user.updated"))
 	require.Empty(t, read(2, 2, "device.removed"))
 	require.Empty(t, read(6, 100, "device.removed"))
+}
+
+func TestRead_ReturnsEachEventsOwnFields(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	full := anEvent()
+	full.CauseID, full.CorrelationID, full.Traceparent, full.SubjectVersion = new(uuid.New()), new("a"), new("b"), new(int64(3))
+	bare, again, other := anEvent(), full, full
+	bare.CauseID, bare.CorrelationID, bare.Traceparent, bare.SubjectVersion = nil, nil, nil, nil
+	again.ID, other.ID = uuid.New(), uuid.New()
+	again.SubjectVersion, other.SubjectVersion, other.CorrelationID = new(int64(4)), new(int64(5)), new("c")
+	want := []event.Event{full, bare, again, other}
+	b.publish(t, want...)
+	byID := map[uuid.UUID]event.Event{}
+	for _, e := range b.all(t) {
+		byID[e.ID] = e
+	}
+	for _, e := range want {
+		got := byID[e.ID]
+		require.Equal(t, []any{e.CauseID, e.CorrelationID, e.Traceparent, e.SubjectVersion, e.Type, e.Subject, e.ActorID},
+			[]any{got.CauseID, got.CorrelationID, got.Traceparent, got.SubjectVersion, got.Type, got.Subject, got.ActorID})
+		require.JSONEq(t, string(e.Data), string(got.Data))
+	}
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,11 +45,20 @@ const deepest = 10_000
 // not be marshalled again, its field is zero and the event's Unreadable names it. No row hides the
 // others from a reader.
 func Events[Row any](q db.DBTX, run func(queries *db.Queries) ([]Row, error)) ([]event.Event, error) {
-	r := reader{DBTX: q}
-	if _, err := run(db.New(&r)); err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", postgres.Translate(err))
+	var events []event.Event
+	err := each(q, run, func(e *event.Event) { events = append(events, *e) })
+	if err != nil {
+		return nil, err
 	}
-	return r.events, nil
+	return events, nil
+}
+
+// each runs a query like Events, and calls fn with each event, which is valid during the call.
+func each[Row any](q db.DBTX, run func(queries *db.Queries) ([]Row, error), fn func(e *event.Event)) error {
+	if _, err := run(db.New(reader{q, fn})); err != nil {
+		return fmt.Errorf("read the ledger: %w", postgres.Translate(err))
+	}
+	return nil
 }
 
 // reader takes the rows of a generated query, whose arguments thus keep their types, and leaves
@@ -56,17 +66,16 @@ func Events[Row any](q db.DBTX, run func(queries *db.Queries) ([]Row, error)) ([
 type reader struct {
 	db.DBTX
 
-	events []event.Event
+	fn func(e *event.Event)
 }
 
 // Query sends the query and reads all of its rows.
-func (r *reader) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+func (r reader) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	rows, err := r.DBTX.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
-	r.events, err = scan(rows)
-	return read{}, err
+	return read{}, scanEach(rows, r.fn)
 }
 
 // read is the empty rest of the rows.
@@ -76,27 +85,59 @@ func (read) Next() bool { return false }
 func (read) Close()     {}
 func (read) Err() error { return nil }
 
+// scan returns the events of the rows.
 func scan(rows pgx.Rows) ([]event.Event, error) {
-	defer rows.Close()
 	var events []event.Event
-	var plans [eventColumns]pgtype.ScanPlan
-	for rows.Next() {
-		events = append(events, event.Event{})
-		e := &events[len(events)-1]
-		to := destinations(e)
-		if plans[0] == nil {
-			if err := plan(rows, &plans, to); err != nil {
-				return nil, err
+	err := scanEach(rows, func(e *event.Event) { events = append(events, *e) })
+	return events, err
+}
+
+// scanEach calls fn with the event of each row, which is valid during the call. A column with the same
+// bytes as in the row before keeps its value, which costs neither time nor memory: events that follow
+// each other have much in common. Nothing changes the values of an event in place, so that events can
+// share them.
+func scanEach(rows pgx.Rows, fn func(e *event.Event)) error {
+	defer rows.Close()
+	var s scanner
+	to := destinations(&s.event)
+	for planned := false; rows.Next(); planned = true {
+		if !planned {
+			if err := plan(rows, &s.plans, to); err != nil {
+				return err
 			}
 		}
-		for i, raw := range rows.RawValues() {
-			if err := plans[i].Scan(raw, to[i]); err != nil {
-				e.Unreadable = postgres.ScanTarget(rows.FieldDescriptions()[i].Name, err)
-			}
+		if s.event.Unreadable != "" || !s.scan(rows, &to) {
+			// A field that cannot be read is zero, not that of the row before.
+			s.event, s.before = event.Event{}, [eventColumns][]byte{}
+			s.scan(rows, &to)
 		}
-		complete(e)
+		complete(&s.event)
+		fn(&s.event)
 	}
-	return events, rows.Err()
+	return rows.Err()
+}
+
+// scanner has the event of the row that was scanned last.
+type scanner struct {
+	event event.Event
+	// before are the row's columns. An empty one, which may be NULL, is scanned again.
+	before [eventColumns][]byte
+	plans  [eventColumns]pgtype.ScanPlan
+}
+
+// scan scans the columns of a row that differ from the row before, and reports whether all of them
+// can be read.
+func (s *scanner) scan(rows pgx.Rows, to *[eventColumns]any) bool {
+	for i, raw := range rows.RawValues() {
+		if len(raw) > 0 && bytes.Equal(raw, s.before[i]) {
+			continue
+		}
+		s.before[i] = append(s.before[i][:0], raw...)
+		if err := s.plans[i].Scan(raw, to[i]); err != nil {
+			s.event.Unreadable = postgres.ScanTarget(rows.FieldDescriptions()[i].Name, err)
+		}
+	}
+	return s.event.Unreadable == ""
 }
 
 // plan prepares, once for all rows, the conversion of each column to its field.

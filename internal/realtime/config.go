@@ -99,7 +99,7 @@ type Limits struct {
 	// RingEvents and RingBytes bound the events in memory for all sessions; 8192 and 64 MiB.
 	RingEvents int
 	RingBytes  int
-	// WindowBytes bounds the older events in memory for the sessions that need them; 64 MiB.
+	// WindowBytes bounds the older events in memory for the sessions that need them; 48 MiB.
 	WindowBytes int
 	// MaxBehind is how many positions a cursor may be behind the ledger before the client must
 	// resync; 500,000.
@@ -150,9 +150,10 @@ const (
 	// advanceSpan is the number of positions without an event after which a session behind the
 	// ring gets an empty frame: a client that resumes then does not start so far behind again.
 	advanceSpan = 20_000
-	// pagers is the number of sessions that wait for PostgreSQL at once. The pool is shared with
-	// requests.
-	pagers = 3
+	// pagers is the number of sessions that wait for PostgreSQL at once, and windowsAhead that of the
+	// windows that each of them then reads at once. The pool is shared with requests.
+	pagers       = 2
+	windowsAhead = 2
 	// floodWait is how long sending the close message to a client that sends too much may take.
 	floodWait = time.Second
 	// askTimeout bounds the queries for a client's message or a handshake.
@@ -168,7 +169,7 @@ func (l Limits) withDefaults() Limits {
 		MessageBytes:       cmp.Or(l.MessageBytes, 16<<10),
 		RingEvents:         cmp.Or(l.RingEvents, 8192),
 		RingBytes:          cmp.Or(l.RingBytes, 64<<20),
-		WindowBytes:        cmp.Or(l.WindowBytes, 64<<20),
+		WindowBytes:        cmp.Or(l.WindowBytes, 48<<20),
 		MaxBehind:          cmp.Or(l.MaxBehind, 500_000),
 		FrameEvents:        cmp.Or(l.FrameEvents, 256),
 		FrameBytes:         cmp.Or(l.FrameBytes, 64<<10),

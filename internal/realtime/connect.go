@@ -97,7 +97,8 @@ func (w hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("hijack: %w", err)
 	}
-	return framelimit.Wrap(conn, w.session.limiter, w.session.flooded), rw, nil
+	w.session.conn = newConn(framelimit.Wrap(conn, w.session.limiter, w.session.flooded), conn)
+	return w.session.conn, rw, nil
 }
 
 // check validates the request before anything is read or reserved.

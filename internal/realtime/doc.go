@@ -26,6 +26,8 @@
 // At most a few messages per session wait in Melody's buffer, which is larger: Melody silently
 // drops messages that do not fit. HandleSentMessage returns the credit. Later events wait in the
 // ring or in the database, so that a client that does not read takes no memory and delays no other.
+// A small frame with nothing before it, which most are under a steady load, is written by whoever
+// builds it, without Melody, if the network accepts it at once: see conn.
 // What is in flight is also bounded for all sessions together: above Limits.FlightBytes each has one
 // small frame in flight.
 //
@@ -36,7 +38,8 @@
 //
 // Run owns the tail, the flushers (one per processor; they build frames), the pagers (they wait for
 // PostgreSQL) and the idle ticker (it advances idle cursors). Each session has the two goroutines
-// of Melody, one of which is the caller of Serve, and a timer for the expiry of its token.
+// of Melody, one of which Serve starts, a timer for the expiry of its token, and, while the network
+// has accepted only a part of a small frame, one that writes its rest.
 //
 // Locks are taken in the order session.mu, then ring.mu or index.mu. The tail's callback takes no
 // session's lock, and no goroutine waits for the database or the network while it has a lock.

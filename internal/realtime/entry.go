@@ -10,9 +10,8 @@ import (
 	"carewire/internal/ledger"
 )
 
-// entry is one event, shared by all sessions: its visibility, and its JSON, which is created on
-// first use. For an event that no room may show, only its position in the ledger and its change of
-// rights are kept.
+// entry is one event, shared by all sessions: its visibility, and its JSON. For an event that no room
+// may show, only its position in the ledger and its change of rights are kept.
 type entry struct {
 	place  ledger.Cursor // Right behind the event.
 	person uuid.UUID     // Zero for none, as clinic.
@@ -29,29 +28,27 @@ type entry struct {
 	// unreadable reports whether the event cannot be read completely: no session gets it.
 	unreadable bool
 	change     *change
+	// body is the event's CloudEvents form; nil if no session may see the event. It is encoded at once:
+	// the event itself would take as much memory, and its copy as much time.
+	body []byte
 	// size is an upper estimate of the entry's bytes in memory.
 	size int
 
-	bodyOnce   sync.Once
-	event      *event.Event // Until the body is created; nil if no session may see the event.
-	body       []byte
 	cursorOnce sync.Once
 	cursor     string
 }
 
-const (
-	// entryBytes is the approximate size of an entry without its texts: the entry, its cursor, and
-	// the slot in a ring or window.
-	entryBytes = 400
-	// envelopeBytes is the approximate size of an event or its JSON, whichever is larger, without
-	// its texts and data.
-	envelopeBytes = 600
-)
+// entryBytes is the approximate size of an entry without its body: the entry, its cursor, and the
+// slot in a ring or window.
+const entryBytes = 400
+
+// encoding has buffers for events that are being encoded.
+var encoding = sync.Pool{New: func() any { return new([]byte) }}
 
 // newEntry returns the entry of an event. If the event's change of rights is unreadable, it also
 // returns an error; the entry is valid.
-func newEntry(e event.Event) (*entry, error) {
-	n := &entry{place: ledger.CursorOf(e), size: entryBytes}
+func newEntry(e *event.Event) (*entry, error) {
+	n := &entry{place: ledger.CursorOf(*e), size: entryBytes}
 	n.decl, _ = event.Lookup(e.Type)
 	n.unreadable = e.Unreadable != ""
 	n.personSees = e.PersonMaySee()
@@ -66,11 +63,13 @@ func newEntry(e event.Event) (*entry, error) {
 		n.message = *e.SubjectVersion
 	}
 	var err error
-	n.change, err = changeOf(n, &e)
+	n.change, err = changeOf(n, e)
 	if n.shown() {
-		n.event = &e
-		text := envelopeBytes + textBytes(&e)
-		n.size += text + text/8 // The allocator rounds up.
+		buf := encoding.Get().(*[]byte)
+		*buf = e.AppendJSON((*buf)[:0])
+		n.body = bytes.Clone(*buf) // The ring or window keeps it.
+		n.size += cap(n.body)
+		encoding.Put(buf)
 	}
 	return n, err
 }
@@ -83,41 +82,7 @@ func (e *entry) shown() bool {
 	return e.conversation != uuid.Nil || (e.personSees && e.person != uuid.Nil) || (len(e.decl.Roles) > 0 && e.clinic != uuid.Nil)
 }
 
-// textBytes returns the maximum size of the event's texts and data in JSON.
-func textBytes(e *event.Event) int {
-	n := len(e.Type) + len(e.Source) + len(e.Subject) + len(e.ActorID) + len(e.ActorRole) + len(e.Data)
-	for _, text := range []*string{e.CorrelationID, e.Traceparent} {
-		if text != nil {
-			n += len(*text)
-		}
-	}
-	// encoding/json writes these as six bytes each, and U+2028 and U+2029, which begin with 0xE2,
-	// instead of three.
-	for _, c := range []byte("<>&\xe2") {
-		n += 5 * bytes.Count(e.Data, []byte{c})
-	}
-	return n
-}
-
 func (e *entry) position() int64 { return e.place.Position }
-
-// encoding has buffers for events that are being encoded.
-var encoding = sync.Pool{New: func() any { return new([]byte) }}
-
-// json returns the event's CloudEvents form, or nil if no session may see it.
-func (e *entry) json() []byte {
-	e.bodyOnce.Do(func() {
-		if e.event == nil {
-			return
-		}
-		buf := encoding.Get().(*[]byte)
-		*buf = e.event.AppendJSON((*buf)[:0])
-		e.body = bytes.Clone(*buf) // Without spare capacity: the ring keeps it.
-		encoding.Put(buf)
-		e.event = nil
-	})
-	return e.body
-}
 
 // at returns the cursor right behind the event.
 func (e *entry) at(codec *ledger.Codec) string {

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
@@ -64,19 +65,27 @@ type frame struct {
 // add adds an event to the frame.
 func (f *frame) add(e *entry) {
 	f.entries = append(f.entries, e)
-	f.bytes += len(e.json()) + 1
+	f.bytes += len(e.body) + 1
 }
 
 // fixedBytes is the size of a frame without its cursors and events.
 const fixedBytes = len(`{"type":"events","from":"","to":"","events":[]}`)
 
 // size returns an upper bound of the encoded frame's size.
-func (f *frame) size(from, to string) int { return fixedBytes + len(from) + len(to) + f.bytes }
+func (f *frame) size(from, to string) int {
+	return maxFrameHeader + fixedBytes + len(from) + len(to) + f.bytes
+}
+
+// encoded is an encoded frame: its JSON, and the WebSocket frame of which that is the end.
+type encoded struct{ json, wire []byte }
+
+// maxFrameHeader is the longest header of a WebSocket frame from a server, which has no mask.
+const maxFrameHeader = 10
 
 // encode writes the frame without encoding/json: the events are JSON already, and a cursor has no
 // character that JSON escapes.
-func (f *frame) encode(from, to string) []byte {
-	b := make([]byte, 0, f.size(from, to))
+func (f *frame) encode(from, to string) encoded {
+	b := make([]byte, maxFrameHeader, f.size(from, to))
 	b = append(b, `{"type":"events","from":"`...)
 	b = append(b, from...)
 	b = append(b, `","to":"`...)
@@ -86,7 +95,28 @@ func (f *frame) encode(from, to string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, e.json()...)
+		b = append(b, e.body...)
 	}
-	return append(b, `]}`...)
+	b = append(b, `]}`...)
+	return encoded{json: b[maxFrameHeader:], wire: frameWire(b)}
+}
+
+// frameWire writes the header of a WebSocket frame of text right before its payload, which begins at
+// maxFrameHeader, and returns the whole frame (RFC 6455, section 5.2).
+func frameWire(b []byte) []byte {
+	const finalText = 0x81
+	switch n := len(b) - maxFrameHeader; {
+	case n < 126:
+		b = b[maxFrameHeader-2:]
+		b[1] = byte(n)
+	case n < 1<<16:
+		b = b[maxFrameHeader-4:]
+		b[1] = 126
+		binary.BigEndian.PutUint16(b[2:], uint16(n))
+	default:
+		b[1] = 127
+		binary.BigEndian.PutUint64(b[2:], uint64(n))
+	}
+	b[0] = finalText
+	return b
 }

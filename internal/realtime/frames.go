@@ -35,7 +35,7 @@ type sharedFrame struct {
 	end     int64
 	entries []*entry
 	size    int
-	encode  func() []byte
+	encode  func() encoded
 	// flights is the number of sessions that have it in flight; frames.mu guards it.
 	flights int
 }
@@ -73,7 +73,7 @@ func (c *frames) take(from, to string, f *frame) *sharedFrame {
 	}
 	made := frame{entries: slices.Clone(f.entries), bytes: f.bytes}
 	s := &sharedFrame{from: from, to: to, end: f.last.position(), entries: made.entries, size: made.size(from, to)}
-	s.encode = sync.OnceValue(func() []byte {
+	s.encode = sync.OnceValue(func() encoded {
 		c.encoded.Add(1)
 		return made.encode(from, to)
 	})

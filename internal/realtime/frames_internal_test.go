@@ -16,7 +16,7 @@ func visible(t *testing.T, n int) []*entry {
 	person := uuid.New()
 	list := make([]*entry, n)
 	for i := range list {
-		e, err := newEntry(event.Event{
+		e, err := newEntry(&event.Event{
 			ID: uuid.New(), Position: int64(i + 1), Type: "appointment.booked", Source: "/carewire", Subject: "appointment/1", PersonID: &person, Data: []byte("{}"),
 		})
 		require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestFrames_AreEncodedOnceForEqualEventsFromTheSameCursor(t *testing.T) {
 	c, e := newFrames(1<<20, 1<<20), visible(t, 3)
 	first, again := c.take("a", "b", collect(t, e...)), c.take("a", "b", collect(t, e...))
 	require.Same(t, first, again)
-	require.Equal(t, string(collect(t, e...).encode("a", "b")), string(first.encode()))
+	require.Equal(t, collect(t, e...).encode("a", "b"), first.encode())
 	_ = again.encode()
 	require.EqualValues(t, 1, c.encoded.Load())
 
@@ -55,7 +55,7 @@ func TestFrames_CountAFrameInFlightOnce(t *testing.T) {
 	c, e := newFrames(1<<20, 100), visible(t, 1)
 	first, again := c.take("a", "b", collect(t, e...)), c.take("a", "b", collect(t, e...))
 	size := int64(first.size)
-	require.EqualValues(t, len(first.encode()), size-1, "the upper bound counts a comma behind the last event")
+	require.EqualValues(t, maxFrameHeader+len(first.encode().json), size-1, "the upper bound counts a comma behind the last event")
 	require.Equal(t, size, c.flying.Load())
 	require.True(t, c.crowded())
 	c.land(first)
@@ -94,4 +94,15 @@ func TestFrames_TellWhereTheLargestFrameFromACursorEnds(t *testing.T) {
 	require.EqualValues(t, 3, c.end("a", 0))
 	require.EqualValues(t, 3, c.end("a", small.size+1))
 	require.Zero(t, c.end("a", 1<<20), "all are smaller")
+}
+
+func TestFrameWire_IsAWebSocketFrameOfTheText(t *testing.T) {
+	t.Parallel()
+	for n, header := range map[int]string{
+		0: "\x81\x00", 125: "\x81\x7d", 126: "\x81\x7e\x00\x7e", 1<<16 - 1: "\x81\x7e\xff\xff", 1 << 16: "\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00",
+	} {
+		text := strings.Repeat("x", n)
+		wire := frameWire(append(make([]byte, maxFrameHeader), text...))
+		require.Equal(t, header+text, string(wire), "RFC 6455, section 5.2")
+	}
 }

@@ -183,17 +183,17 @@ func (h *Hub) fill(ctx context.Context) bool {
 	after := max(0, head.Position-int64(h.limits.RingEvents))
 	h.ring.reset(ledger.Cursor{Epoch: head.Epoch, Position: after})
 	for after < head.Position {
-		events, err := ledger.Read(ctx, h.pool, after, int32(min(fillBatch, head.Position-after)))
+		entries, err := h.readEntries(ctx, after, int32(min(fillBatch, head.Position-after)))
 		if err != nil {
 			h.logger.WarnContext(ctx, "cannot load the latest events; sockets that are behind read pages", "error", postgres.SafeError(err))
 			h.ring.reset(head)
 			break
 		}
-		if len(events) == 0 {
+		if len(entries) == 0 {
 			break
 		}
-		h.ring.append(h.entries(events))
-		after = events[len(events)-1].Position
+		h.ring.append(entries)
+		after = entries[len(entries)-1].position()
 	}
 	h.ring.setHead(head)
 	newest := h.ring.newest()
@@ -206,7 +206,10 @@ func (h *Hub) fanOut(batch []event.Event) {
 	if len(batch) == 0 {
 		return
 	}
-	entries := h.entries(batch)
+	entries := make([]*entry, len(batch))
+	for i := range batch {
+		entries[i] = h.entry(&batch[i])
+	}
 	h.ring.append(entries)
 	woken := h.index.mark(entries, nil)
 	head := ledger.CursorOf(batch[len(batch)-1])

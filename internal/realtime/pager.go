@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -52,37 +53,45 @@ func (s *session) paged(ctx context.Context, err error) {
 	}
 }
 
-// readAhead reads the window behind that of the position while a client receives the latter. An
-// error is left to the session that needs the window.
+// readAhead reads the windows behind that of the position while a client receives the latter, at the
+// same time: one read leaves a processor idle. An error is left to the session that needs the window.
 func (h *Hub) readAhead(ctx context.Context, position int64) {
-	next := lastOf(windowOf(position + 1))
-	if h.windows.roomy() && next < h.ring.newest().Position {
-		_ = h.windows.fetch(ctx, next)
+	var reads sync.WaitGroup
+	defer reads.Wait()
+	for i := range windowsAhead {
+		next := lastOf(windowOf(position+1) + int64(i))
+		if !h.windows.roomy() || next >= h.ring.newest().Position {
+			return
+		}
+		reads.Go(func() { _ = h.windows.fetch(ctx, next) })
 	}
 }
 
 // readWindow reads a stretch of the ledger behind the ring.
 func (h *Hub) readWindow(ctx context.Context, after int64, limit int32) ([]*entry, error) {
 	h.pagesRead.Add(1)
-	events, err := ledger.Read(ctx, h.pool, after, limit)
+	entries, err := h.readEntries(ctx, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read a window of the ledger: %w", err)
 	}
-	return h.entries(events), nil
+	return entries, nil
 }
 
-// entries returns the entries of events.
-func (h *Hub) entries(events []event.Event) []*entry {
-	list := make([]*entry, len(events))
-	for i, e := range events {
-		n, err := newEntry(e)
-		if err != nil {
-			h.logger.Error("cannot read an event's change of rights; restarting the sockets it may concern",
-				"position", e.Position, "event_id", e.ID, "user_id", n.change.user)
-		}
-		list[i] = n
+// readEntries returns the entries of at most limit events after the position.
+func (h *Hub) readEntries(ctx context.Context, after int64, limit int32) ([]*entry, error) {
+	entries := make([]*entry, 0, limit)
+	err := ledger.Each(ctx, h.pool, after, limit, func(e *event.Event) { entries = append(entries, h.entry(e)) })
+	return entries, err //nolint:wrapcheck // The caller says what it reads.
+}
+
+// entry returns the entry of an event.
+func (h *Hub) entry(e *event.Event) *entry {
+	n, err := newEntry(e)
+	if err != nil {
+		h.logger.Error("cannot read an event's change of rights; restarting the sockets it may concern",
+			"position", e.Position, "event_id", e.ID, "user_id", n.change.user)
 	}
-	return list
+	return n
 }
 
 // recheck reads all of the session's rights again, after an event that revoked an unknown right.

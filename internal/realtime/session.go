@@ -23,6 +23,7 @@ const scanChunk = 128
 type session struct {
 	hub    *Hub
 	socket *melody.Session
+	conn   *conn
 	user   uuid.UUID
 	client care.Client
 	// id is the browser's session, which ends at idEnds; zero for none.
@@ -66,8 +67,8 @@ type session struct {
 	// recheckDue reports that the rights must be read again before anything behind scanned is
 	// sent.
 	recheckDue bool
-	// flying are the messages that Melody has and the network has not, in their order: a frame of
-	// events, or nil for another message.
+	// flying are the messages that the network has not accepted, in their order: a frame of events, or
+	// nil for another message. Melody has them, except a frame that is being finished.
 	flying  []*sharedFrame
 	replies [][]byte
 	// counts is an inbox frame that waits for credit; nil for none.
@@ -232,10 +233,9 @@ func (s *session) emit(f *frame) {
 // send sends a frame that starts where the last one ended.
 func (s *session) send(f *frame, to string) {
 	if len(f.entries) == 0 {
-		s.write(f.encode(s.cursor, to), nil)
+		s.write(f.encode(s.cursor, to).json, nil)
 	} else {
-		shared := s.hub.frames.take(s.cursor, to, f)
-		s.write(shared.encode(), shared)
+		s.writeFrame(s.hub.frames.take(s.cursor, to, f))
 	}
 	s.cursor, s.sentTo, s.lastSent = to, s.scanned, time.Now()
 }
@@ -290,6 +290,35 @@ func (s *session) sendReplies() {
 	}
 }
 
+// writeFrame sends a frame of events. A small one is written here and now if nothing is before it and
+// the network accepts it at once. A larger one has a goroutine's attention for longer, which is that of
+// the socket.
+func (s *session) writeFrame(shared *sharedFrame) {
+	frame := shared.encode()
+	if !s.closing && len(s.flying) == 0 && len(frame.wire) <= writeBuffer && !s.hub.frames.crowded() {
+		if rest, ok := s.conn.try(frame.wire); ok {
+			if len(rest) == 0 {
+				s.hub.frames.land(shared)
+			} else {
+				s.flying = append(s.flying, shared)
+				s.finish(rest)
+			}
+			return
+		}
+	}
+	s.write(frame.json, shared)
+}
+
+// finish writes the rest of a frame on another goroutine, because the network does not accept it yet.
+func (s *session) finish(rest []byte) {
+	s.hub.open.Go(func() {
+		if err := s.conn.finish(rest, s.hub.limits.WriteWait); err != nil {
+			s.cut()
+		}
+		s.sent()
+	})
+}
+
 // write passes a message to Melody: an events frame with its shared form, or another one with nil.
 // sent returns the credit that it takes.
 func (s *session) write(msg []byte, shared *sharedFrame) {
@@ -307,11 +336,16 @@ func (s *session) write(msg []byte, shared *sharedFrame) {
 func (s *session) sent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.landed()
+	s.flushLocked()
+}
+
+// landed ends the flight of the first message.
+func (s *session) landed() {
 	if len(s.flying) > 0 { // The session may have been removed.
 		s.hub.frames.land(s.flying[0])
 		s.flying = slices.Delete(s.flying, 0, 1)
 	}
-	s.flushLocked()
 }
 
 // landAll ends all flights of a session that has ended.

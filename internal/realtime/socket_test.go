@@ -215,6 +215,22 @@ func TestHub_AClientThatDoesNotReadDelaysNoOtherAndLosesNothing(t *testing.T) {
 	lazy.gets(sent...)
 }
 
+func TestHub_SmallFramesThatTheNetworkDoesNotAcceptAtOnceFollow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	lazy, quick := b.dial(t, b.doctor, narrow), b.dial(t, b.doctor)
+	var sent []event.Event
+	for range 600 { // One by one, each is a small frame.
+		one := b.report(b.patient, b.here)
+		b.append(t, one)
+		quick.gets(one)
+		sent = append(sent, one)
+	}
+	require.Positive(t, b.hub.Stats().FlightBytes, "the network is full")
+	lazy.gets(sent...)
+	require.Eventually(t, func() bool { return b.hub.Stats().FlightBytes == 0 }, patience, time.Millisecond)
+}
+
 func TestShutdown_ClosesEverySocketAsGoingAwayAndRefusesNewOnes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -82,31 +82,19 @@ func (m *meter) payload() (size uint64, whole bool) {
 	}
 }
 
-// meteredTCP is a TCP connection with a meter. net.Buffers writes a frame's header and payload with
-// one system call only to a TCP connection, so that it must remain one.
-type meteredTCP struct {
-	*net.TCPConn
-	meter
-}
-
-// Read reads from the connection until the client has sent too many frames.
-func (c *meteredTCP) Read(p []byte) (int, error) { return c.count(c.TCPConn, p) }
-
-// meteredConn is any other connection with a meter.
-type meteredConn struct {
+// conn is a connection with a meter.
+type conn struct {
 	net.Conn
 	meter
 }
 
 // Read reads from the connection until the client has sent too many frames.
-func (c *meteredConn) Read(p []byte) (int, error) { return c.count(c.Conn, p) }
-
-func (m *meter) count(conn net.Conn, p []byte) (int, error) {
-	if m.over {
+func (c *conn) Read(p []byte) (int, error) {
+	if c.over {
 		return 0, errFlood
 	}
-	n, err := conn.Read(p)
-	if !m.read(p[:n]) {
+	n, err := c.Conn.Read(p)
+	if !c.read(p[:n]) {
 		return 0, errFlood
 	}
 	return n, err //nolint:wrapcheck // Like the connection.
@@ -114,11 +102,7 @@ func (m *meter) count(conn net.Conn, p []byte) (int, error) {
 
 // Wrap returns the connection with a limit on the frames that the peer sends. When a frame exceeds
 // the limit, Wrap calls exceeded once, with whether it is a control frame, and ends reading with an
-// error. A *net.TCPConn remains one for net.Buffers.
-func Wrap(conn net.Conn, limiter *rate.Limiter, exceeded func(control bool)) net.Conn {
-	m := meter{limiter: limiter, exceeded: exceeded}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		return &meteredTCP{tcp, m}
-	}
-	return &meteredConn{conn, m}
+// error.
+func Wrap(c net.Conn, limiter *rate.Limiter, exceeded func(control bool)) net.Conn {
+	return &conn{c, meter{limiter: limiter, exceeded: exceeded}}
 }
