@@ -522,15 +522,19 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"inbox page", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxList(ctx, []db.InboxListParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxList(ctx, []db.InboxListParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListRow, failed error) { err = failed })
+			return err
+		}},
+		{"inbox page of a category without any", base.App, care.Actor{UserID: busy}, examined, func(ctx context.Context, q *db.Queries) (err error) {
+			anyValues(ctx, q).InboxList(ctx, []db.InboxListParams{{RecipientID: busy, Category: "billing", BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListRow, failed error) { err = failed })
 			return err
 		}},
 		{"inbox page of unread", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxListUnread(ctx, []db.InboxListUnreadParams{{RecipientID: person.UserID, Unseen: true, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxListUnread(ctx, []db.InboxListUnreadParams{{RecipientID: person.UserID, Unseen: true, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListUnreadRow, failed error) { err = failed })
 			return err
 		}},
 		{"inbox page of unacknowledged", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListUnacknowledgedRow, failed error) { err = failed })
 			return err
 		}},
 		{"unacknowledged", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
@@ -566,7 +570,7 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"inbox page of archived", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxListArchived(ctx, []db.InboxListArchivedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxListArchived(ctx, []db.InboxListArchivedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListArchivedRow, failed error) { err = failed })
 			return err
 		}},
 		{"inbox counts", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
