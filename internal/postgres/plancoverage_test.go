@@ -18,7 +18,6 @@ var plannedElsewhere = map[string]string{
 	"TestQueries_UseIndexesInAFullDiary of appointment": "AppointmentTaken",
 	"TestQueries_UseIndexes of billing":                 "InvoiceListOfPatient InvoiceListVisible InvoiceListInStatus StatementCurrencyList StatementEntryList InvoiceMarkOverdue",
 	"TestQueries_UseIndexesAmongManyConversations":      "ConversationList MessageList ParticipantRemind ParticipantLeftTell",
-	"TestList_ReadsAnIndexInOrder of ehr":               "RecordListOfPatient RecordListOfDoctor RecordListOfAuthor RecordListOfClinic RecordListVisible",
 	"TestListUsers_UsesIndexesAmongManyPeople":          "UserList UserSearch PatientDuplicates",
 	"TestPlans_OfReceiptsReadIndexes of notify":         "ReceiptInsert ReceiptLock ReceiptDelivery ReceiptWaiting ReceiptWaitingPage",
 
