@@ -71,7 +71,7 @@ func TestPaginateFiltered_EndsAtTheLimitOrAtTheFirstRowThatIsTheLastRead(t *test
 			rows[i] = row{byte(i + 1), place}
 		}
 		page, next := PaginateFiltered(rows, 2, func(r row) (Place, PageCursor) { return r.place, PageCursor{ID: uuid.UUID{r.id}} })
-		require.Equal(t, c.page, len(page), name)
+		require.Len(t, page, c.page, name)
 		require.Equal(t, PageCursor{ID: uuid.UUID{c.next}}, next, name)
 	}
 }

@@ -140,8 +140,10 @@ func filled(t *testing.T) *postgrestest.DB {
 
 // grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes
 // increasingly long.
-var grown = []string{"escalations", "events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "digests", "digest_items", "throttles", "river_job",
-	"records", "appointments", "conversations", "conversation_participants"}
+var grown = []string{
+	"escalations", "events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "digests", "digest_items", "throttles", "river_job",
+	"records", "appointments", "conversations", "conversation_participants",
+}
 
 // plan is the part of EXPLAIN (FORMAT JSON) that the tests check.
 type plan struct {
