@@ -30,9 +30,11 @@ person. Use --after with the last ID of a page to list the next page.`,
   carewire suppressions list --person 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --json`,
 		Args: cobra.NoArgs,
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, _ []string) (err error) {
-			if f.Limit, err = list.max(); err != nil {
+			limit, err := list.max()
+			if err != nil {
 				return err
 			}
+			f.Limit = int(limit)
 			if f.UserID, err = parseOptionalID("--person", person); err != nil {
 				return err
 			}

@@ -33,6 +33,37 @@ func Paginate[T, C any](rows []T, limit int, cursor func(last T) C) (page []T, n
 	return rows[:limit], cursor(rows[limit-1])
 }
 
+// Place describes a row of a list that was filtered while it was read along an index, or merged from
+// several. So that the cost of a page does not depend on how rare its rows are, at most some rows of
+// an index are read for it.
+type Place struct {
+	// Matches reports whether the filters select the row.
+	Matches bool
+	// LastRead reports that its index was not read behind the row, because enough was read for one page.
+	LastRead bool
+}
+
+// PaginateFiltered returns at most limit of the rows that match, and the cursor of the next page; it
+// is zero if there is none. The rows are those that match, read with one more than the limit, and
+// those that are the last ones read. What follows the first of these is left to the next page, so
+// that a page may be short, or empty, and have a next one.
+func PaginateFiltered[T any](rows []T, limit int, at func(T) (Place, PageCursor)) (page []T, next PageCursor) {
+	for i, row := range rows {
+		place, cursor := at(row)
+		switch {
+		case len(page) == limit:
+			_, next = at(rows[i-1])
+			return page, next
+		case place.Matches:
+			page = rows[:i+1]
+		}
+		if place.LastRead {
+			return page, cursor
+		}
+	}
+	return page, next
+}
+
 // Limit returns the limit of a page: fallback if limit is 0. It adds an error to the field "limit"
 // if the limit is not 1 to highest.
 func (errs *FieldErrors) Limit(limit, fallback, highest int) int {
@@ -94,9 +125,12 @@ var (
 	AfterAll  = PageCursor{Time: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
 )
 
-// String returns the cursor as clients receive it: opaque and safe in a URL. Times have a
-// resolution of one microsecond.
+// String returns the cursor as clients receive it: opaque and safe in a URL, and empty for the zero
+// cursor. Times have a resolution of one microsecond.
 func (c PageCursor) String() string {
+	if c == (PageCursor{}) {
+		return ""
+	}
 	data := binary.BigEndian.AppendUint64(nil, uint64(c.Time.UnixMicro()))
 	return base64.RawURLEncoding.EncodeToString(append(data, c.ID[:]...))
 }

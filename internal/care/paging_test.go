@@ -44,6 +44,38 @@ func TestPaginate_CutsTheExtraRowAndReturnsTheNextCursor(t *testing.T) {
 	}
 }
 
+func TestPaginateFiltered_EndsAtTheLimitOrAtTheFirstRowThatIsTheLastRead(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		id    byte
+		place Place
+	}
+	match, last, both := Place{Matches: true}, Place{LastRead: true}, Place{Matches: true, LastRead: true}
+	for name, c := range map[string]struct {
+		rows []Place
+		page int
+		next byte
+	}{
+		"no rows":                            {nil, 0, 0},
+		"all":                                {[]Place{match, match}, 2, 0},
+		"one more":                           {[]Place{match, match, match}, 2, 2},
+		"one more, the last read":            {[]Place{match, match, last}, 2, 2},
+		"a short page":                       {[]Place{match, last}, 1, 2},
+		"an empty page":                      {[]Place{last}, 0, 1},
+		"a short page whose last row counts": {[]Place{both}, 1, 1},
+		"a full page whose last row counts":  {[]Place{match, both}, 2, 2},
+		"rows of another index behind":       {[]Place{match, last, match, match}, 1, 2},
+	} {
+		rows := make([]row, len(c.rows))
+		for i, place := range c.rows {
+			rows[i] = row{byte(i + 1), place}
+		}
+		page, next := PaginateFiltered(rows, 2, func(r row) (Place, PageCursor) { return r.place, PageCursor{ID: uuid.UUID{r.id}} })
+		require.Len(t, page, c.page, name)
+		require.Equal(t, PageCursor{ID: uuid.UUID{c.next}}, next, name)
+	}
+}
+
 func TestPageLimit_IsBounded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -9,6 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -75,8 +76,9 @@ type Service struct {
 // New returns a Service that reads and writes through the writer's pool.
 func New(writer *outbox.Writer) *Service { return &Service{writer} }
 
-// List returns the actor's own notifications, newest first, and the counts of the whole inbox. The
-// error is care.Invalid for Archived together with Unread or Unseen, and for Unacknowledged together with one
+// List returns the actor's own notifications, newest first, and the counts of the whole inbox. With a
+// filter, a page may be short, or empty, and have a next one: at most 1,000 notifications are looked at
+// for it. The error is care.Invalid for Archived together with Unread or Unseen, and for Unacknowledged together with one
 // of them.
 func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, error) {
 	if f.Archived && (f.Unread || f.Unseen) {
@@ -85,7 +87,7 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 	if f.Unacknowledged && (f.Archived || f.Unread || f.Unseen) {
 		return Page{}, care.InvalidField("unacknowledged", "cannot be combined with unread, unseen or archived")
 	}
-	var rows []db.InboxItem
+	var rows []db.InboxListRow
 	var page Page
 	err := s.writer.ReadInBatch(ctx, actor, func(b *outbox.ReadBatch) {
 		b.Queue(f.list(ctx, actor.UserID, &rows))
@@ -94,7 +96,10 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 	if err != nil {
 		return Page{}, fmt.Errorf("read inbox: %w", err)
 	}
-	rows, page.Next = care.Paginate(rows, f.Limit, func(r db.InboxItem) string { return care.PageCursor{Time: r.CreatedAt, ID: r.ID}.String() })
+	rows, next := care.PaginateFiltered(rows, f.Limit, func(r db.InboxListRow) (care.Place, care.PageCursor) {
+		return care.Place{Matches: r.Matches, LastRead: r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
+	})
+	page.Next = next.String()
 	page.Items = make([]Item, len(rows))
 	for i, r := range rows {
 		page.Items[i] = Item{
@@ -110,32 +115,35 @@ func (s *Service) List(ctx context.Context, actor care.Actor, f Filter) (Page, e
 }
 
 // list returns the query that has an index for the filter, and reads rows.
-func (f Filter) list(ctx context.Context, person uuid.UUID, rows *[]db.InboxItem) outbox.Statement {
+func (f Filter) list(ctx context.Context, person uuid.UUID, rows *[]db.InboxListRow) outbox.Statement {
 	limit := int32(f.Limit) + 1 // The caller bounds it.
 	return func(q *db.Queries) (read func() error) {
-		var query func(func(int, []db.InboxItem, error))
 		switch {
 		case f.Unacknowledged:
-			query = q.InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{
+			return into(rows, q.InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{
 				RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
-			}}).Query
+			}}).Query, func(r db.InboxListUnacknowledgedRow) db.InboxListRow { return db.InboxListRow(r) })
 		case f.Archived:
-			query = q.InboxListArchived(ctx, []db.InboxListArchivedParams{{
+			return into(rows, q.InboxListArchived(ctx, []db.InboxListArchivedParams{{
 				RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
-			}}).Query
+			}}).Query, func(r db.InboxListArchivedRow) db.InboxListRow { return db.InboxListRow(r) })
 		case f.Unread || f.Unseen:
-			query = q.InboxListUnread(ctx, []db.InboxListUnreadParams{{
+			return into(rows, q.InboxListUnread(ctx, []db.InboxListUnreadParams{{
 				RecipientID: person, Unseen: f.Unseen, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
-			}}).Query
+			}}).Query, func(r db.InboxListUnreadRow) db.InboxListRow { return db.InboxListRow(r) })
 		default:
-			query = q.InboxList(ctx, []db.InboxListParams{{
+			return into(rows, q.InboxList(ctx, []db.InboxListParams{{
 				RecipientID: person, Category: f.Category, ClinicID: f.ClinicID, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: limit,
-			}}).Query
+			}}).Query, func(r db.InboxListRow) db.InboxListRow { return r })
 		}
-		return func() (err error) {
-			query(func(_ int, found []db.InboxItem, failed error) { *rows, err = found, failed })
-			return err
-		}
+	}
+}
+
+// into returns the function that reads the result of a query, whose rows have the same columns.
+func into[R any](rows *[]db.InboxListRow, query func(func(int, []R, error)), convert func(R) db.InboxListRow) (read func() error) {
+	return func() (err error) {
+		query(func(_ int, found []R, failed error) { *rows, err = postgres.ConvertRows(found, convert), failed })
+		return err
 	}
 }
 

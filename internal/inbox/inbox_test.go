@@ -163,3 +163,45 @@ func TestMark_RefusesAnInvalidTarget(t *testing.T) {
 		require.Equal(t, care.Invalid, care.CodeOf(err), name)
 	}
 }
+
+func TestList_OfARareCategoryHasEachOnceOnShortPages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	// The newest, the 1,000th, at which the first page stops, and the oldest are about appointments; every other one waits to be
+	// read, and the second half to be acknowledged.
+	b.Exec(t, `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
+			rule, rule_version, template, created_at, read_at, needs_acknowledgement)
+		SELECT gen_random_uuid(), i, gen_random_uuid(), 'user.updated', 'user/1', $1, $2, CASE WHEN i IN (1, 1000, 2500) THEN 'appointment' ELSE 'account' END,
+			'normal', 'r', 1, 'account', now() - make_interval(secs => i), CASE WHEN i % 2 = 0 THEN now() END, i > 1250
+		FROM generate_series(1, 2500) AS i`, b.person.UserID, b.Here)
+	for name, c := range map[string]struct {
+		filter    inbox.Filter
+		counts    []int
+		positions []int64
+	}{
+		"all":            {inbox.Filter{}, []int{2, 0, 1}, []int64{1, 1000, 2500}},
+		"at a clinic":    {inbox.Filter{ClinicID: b.Here}, []int{2, 0, 1}, []int64{1, 1000, 2500}},
+		"one on a page":  {inbox.Filter{Limit: 1}, []int{1, 1, 0, 1}, []int64{1, 1000, 2500}},
+		"unread":         {inbox.Filter{Unread: true}, []int{1, 0}, []int64{1}},
+		"unacknowledged": {inbox.Filter{Unacknowledged: true}, []int{0, 1}, []int64{2500}},
+	} {
+		f := c.filter
+		f.Category = "appointment"
+		var counts []int
+		var positions []int64
+		for more := true; more; {
+			page := b.list(t, f)
+			counts, more = append(counts, len(page.Items)), page.Next != ""
+			for _, item := range page.Items {
+				positions = append(positions, item.Position)
+			}
+			var ok bool
+			f.Before, ok = care.ParsePageCursor(page.Next, care.AfterAll)
+			require.True(t, ok)
+		}
+		require.Equal(t, c.counts, counts, name)
+		require.Equal(t, c.positions, positions, name)
+	}
+	b.Exec(t, `UPDATE notifications SET archived_at = now()`)
+	require.Len(t, b.list(t, inbox.Filter{Archived: true, Category: "appointment"}).Items, 2)
+}

@@ -233,8 +233,8 @@ func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f Notificatio
 
 // pageInState returns at most limit of the rows, with the cursor of the last delivery.
 func (i *Inbox) pageInState(ctx context.Context, actor care.Actor, found []db.NotificationListInStateRow, limit int) (NotificationPage, error) {
-	found, next := pageOf(found, limit, func(r db.NotificationListInStateRow) (place, care.PageCursor) {
-		return place{r.Matches, r.LastRead}, care.PageCursor{Time: r.MarkTime, ID: r.MarkID}
+	found, next := care.PaginateFiltered(found, limit, func(r db.NotificationListInStateRow) (care.Place, care.PageCursor) {
+		return care.Place{Matches: r.Matches, LastRead: r.LastRead}, care.PageCursor{Time: r.MarkTime, ID: r.MarkID}
 	})
 	return i.withDeliveries(ctx, actor, postgres.ConvertRows(found, func(r db.NotificationListInStateRow) db.NotificationListRow {
 		return db.NotificationListRow{
@@ -248,18 +248,15 @@ func (i *Inbox) pageInState(ctx context.Context, actor care.Actor, found []db.No
 
 // page returns at most limit of the rows, with the cursor of the last one.
 func (i *Inbox) page(ctx context.Context, actor care.Actor, rows []db.NotificationListRow, limit int) (NotificationPage, error) {
-	rows, next := pageOf(rows, limit, func(r db.NotificationListRow) (place, care.PageCursor) {
-		return place{r.Matches, r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
+	rows, next := care.PaginateFiltered(rows, limit, func(r db.NotificationListRow) (care.Place, care.PageCursor) {
+		return care.Place{Matches: r.Matches, LastRead: r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
 	})
 	return i.withDeliveries(ctx, actor, rows, next)
 }
 
 // withDeliveries returns a page of the rows with their deliveries.
 func (i *Inbox) withDeliveries(ctx context.Context, actor care.Actor, rows []db.NotificationListRow, next care.PageCursor) (NotificationPage, error) {
-	page := NotificationPage{Items: []Notification{}}
-	if next != (care.PageCursor{}) {
-		page.Next = next.String()
-	}
+	page := NotificationPage{Items: []Notification{}, Next: next.String()}
 	deliveries, err := i.deliveries(ctx, actor, rows)
 	if err != nil {
 		return NotificationPage{}, err

@@ -93,8 +93,8 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 	if err != nil {
 		return nil, care.PageCursor{}, fmt.Errorf("list deliveries: %w", postgres.Translate(err))
 	}
-	rows, next := pageOf(rows, f.Limit, func(r db.DeliveryListRow) (place, care.PageCursor) {
-		return place{r.Matches, r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
+	rows, next := care.PaginateFiltered(rows, f.Limit, func(r db.DeliveryListRow) (care.Place, care.PageCursor) {
+		return care.Place{Matches: r.Matches, LastRead: r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
 	})
 	all := make([]DeliveryStatus, len(rows))
 	for i, r := range rows {

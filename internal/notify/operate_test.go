@@ -217,6 +217,34 @@ func TestDeliveries_OfARareFilterComeOnShortPages(t *testing.T) {
 	require.Equal(t, []int{2, 0, 1}, counts)
 }
 
+func TestSuppressions_OfARareReasonComeOnShortPages(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	person := newID()
+	b.exec(`INSERT INTO users (id, email, given_name, family_name) VALUES ($1, 'many@clinic.example', 'A', 'B')`, person)
+	b.exec(`INSERT INTO suppressions (kind, address_hash, id, channel, reason, source, user_id, created_at)
+		SELECT 'email', sha256(convert_to(i::text, 'UTF8')), gen_random_uuid(), 'email', CASE WHEN i IN (1, 1000, 2500) THEN 'complaint' ELSE 'hard_bounce' END, 'ses', $1,
+			now() - make_interval(secs => i)
+		FROM generate_series(1, 2500) AS i`, person)
+	for name, c := range map[string]struct {
+		filter notify.SuppressionFilter
+		counts []int
+	}{
+		"all":         {notify.SuppressionFilter{Reason: "complaint", Limit: 50}, []int{2, 0, 1}},
+		"of a person": {notify.SuppressionFilter{UserID: person, Reason: "complaint", Limit: 2}, []int{2, 1}},
+	} {
+		var counts []int
+		for more := true; more; {
+			require.NoError(t, postgres.InTx(t.Context(), b.db.Worker, func(tx pgx.Tx) error {
+				page, next, err := notify.ListSuppressions(t.Context(), tx, c.filter)
+				counts, c.filter.Before, more = append(counts, len(page)), next, next != care.PageCursor{}
+				return err
+			}))
+		}
+		require.Equal(t, c.counts, counts, name)
+	}
+}
+
 // deliveries lists as an operator.
 func (b *bundle) deliveries(t *testing.T, f notify.DeliveryFilter) (all []notify.DeliveryStatus, err error) {
 	t.Helper()

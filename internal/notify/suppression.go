@@ -92,8 +92,8 @@ type SuppressionFilter struct {
 	// Before is the cursor of the last one on the previous page; the zero cursor begins with the
 	// newest.
 	Before care.PageCursor
-	// Limit bounds their number.
-	Limit int32
+	// Limit is the largest number of suppressions returned.
+	Limit int
 	// Channels are the names that Channel can have; nil means those of care.BuiltinChannels.
 	Channels []string
 }
@@ -112,36 +112,40 @@ func (f SuppressionFilter) check() error {
 	return nil
 }
 
-// ListSuppressions returns suppressions, the newest first. q is of the worker role. The error for an
-// unknown channel or reason is care.Invalid.
-func ListSuppressions(ctx context.Context, q db.DBTX, f SuppressionFilter) ([]Suppression, error) {
+// ListSuppressions returns a page of suppressions, the newest first, and the cursor of the next page,
+// which is zero on the last one. A page may be short, or empty, and have a next one: at most 1,000
+// suppressions are looked at for it. tx is of the worker role; its later statements are planned for any
+// arguments. The error for an unknown channel or reason is care.Invalid.
+func ListSuppressions(ctx context.Context, tx pgx.Tx, f SuppressionFilter) ([]Suppression, care.PageCursor, error) {
 	if err := f.check(); err != nil {
+		return nil, care.PageCursor{}, err
+	}
+	rows, err := f.list(ctx, db.New(tx))
+	if err != nil {
+		return nil, care.PageCursor{}, fmt.Errorf("list suppressions: %w", postgres.Translate(err))
+	}
+	rows, next := care.PaginateFiltered(rows, f.Limit, func(r db.SuppressionListRow) (care.Place, care.PageCursor) {
+		return care.Place{Matches: r.Matches, LastRead: r.LastRead}, care.PageCursor{Time: r.CreatedAt, ID: r.ID}
+	})
+	return postgres.ConvertRows(rows, func(r db.SuppressionListRow) Suppression {
+		return Suppression{ID: r.ID, Channel: r.Channel, Reason: r.Reason, Source: r.Source, UserID: r.UserID, CreatedAt: r.CreatedAt.UTC()}
+	}), next, nil
+}
+
+func (f SuppressionFilter) list(ctx context.Context, q *db.Queries) ([]db.SuppressionListRow, error) {
+	if err := q.PlanForAnyValues(ctx); err != nil {
 		return nil, err
 	}
-	before := cmp.Or(f.Before, care.AfterAll)
-	var rows []db.SuppressionListRow
-	var err error
+	before, rows := cmp.Or(f.Before, care.AfterAll), int32(f.Limit)+1
 	if f.UserID == uuid.Nil {
-		rows, err = db.New(q).SuppressionList(ctx, db.SuppressionListParams{
-			Channel: f.Channel, Reason: f.Reason, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
+		return q.SuppressionList(ctx, db.SuppressionListParams{
+			Channel: f.Channel, Reason: f.Reason, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
 		})
-	} else {
-		var own []db.SuppressionListOfPersonRow
-		own, err = db.New(q).SuppressionListOfPerson(ctx, db.SuppressionListOfPersonParams{
-			UserID: f.UserID, Channel: f.Channel, Reason: f.Reason, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
-		})
-		for _, r := range own {
-			rows = append(rows, db.SuppressionListRow(r))
-		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("list suppressions: %w", postgres.Translate(err))
-	}
-	all := make([]Suppression, len(rows))
-	for i, r := range rows {
-		all[i] = Suppression{ID: r.ID, Channel: r.Channel, Reason: r.Reason, Source: r.Source, UserID: r.UserID, CreatedAt: r.CreatedAt.UTC()}
-	}
-	return all, nil
+	own, err := q.SuppressionListOfPerson(ctx, db.SuppressionListOfPersonParams{
+		UserID: f.UserID, Channel: f.Channel, Reason: f.Reason, BeforeTime: before.Time, BeforeID: before.ID, MaxRows: rows,
+	})
+	return postgres.ConvertRows(own, func(r db.SuppressionListOfPersonRow) db.SuppressionListRow { return db.SuppressionListRow(r) }), err
 }
 
 // SuppressionMark returns the position of a suppression in the list. The error for an unknown one

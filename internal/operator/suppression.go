@@ -4,10 +4,12 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/notify"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 )
 
 // Suppression is an address that gets no more messages.
@@ -17,19 +19,22 @@ type Suppression = notify.Suppression
 type SuppressionFilter = notify.SuppressionFilter
 
 // ListSuppressions is notify.ListSuppressions.
-func (o *Operator) ListSuppressions(ctx context.Context, f SuppressionFilter) (all []Suppression, err error) {
+func (o *Operator) ListSuppressions(ctx context.Context, f SuppressionFilter) (page []Suppression, next care.PageCursor, err error) {
 	pool, err := o.worker.get(ctx)
 	if err != nil {
-		return nil, err
+		return nil, care.PageCursor{}, err
 	}
 	f.Channels = o.channels.Names()
-	all, err = notify.ListSuppressions(ctx, pool, f)
-	return all, o.safe(err)
+	err = postgres.InTx(ctx, pool, func(tx pgx.Tx) (err error) {
+		page, next, err = notify.ListSuppressions(ctx, tx, f)
+		return err
+	})
+	return page, next, o.safe(err)
 }
 
-// ListSuppressionsAfter is ListSuppressions from the one after the suppression with the id after. The
-// zero id starts with the first.
-func (o *Operator) ListSuppressionsAfter(ctx context.Context, f SuppressionFilter, after uuid.UUID) ([]Suppression, error) {
+// ListSuppressionsAfter returns suppressions, the newest first, from the one after the suppression with
+// the id after. The zero id starts with the first. It reads page by page until there are f.Limit.
+func (o *Operator) ListSuppressionsAfter(ctx context.Context, f SuppressionFilter, after uuid.UUID) (all []Suppression, err error) {
 	if after != uuid.Nil {
 		pool, err := o.worker.get(ctx)
 		if err != nil {
@@ -39,7 +44,16 @@ func (o *Operator) ListSuppressionsAfter(ctx context.Context, f SuppressionFilte
 			return nil, o.safe(err)
 		}
 	}
-	return o.ListSuppressions(ctx, f)
+	limit := f.Limit
+	for more := true; more && len(all) < limit; {
+		f.Limit = min(limit-len(all), maxPage)
+		page, next, err := o.ListSuppressions(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		all, f.Before, more = append(all, page...), next, next != (care.PageCursor{})
+	}
+	return all, nil
 }
 
 // RemoveSuppression is notify.RemoveSuppression.

@@ -89,9 +89,28 @@ var fill = []string{
 	`UPDATE notifications SET due_at = now() + make_interval(secs => event_position - 200) WHERE event_position <= 20000`,
 	`INSERT INTO suppressions (kind, address_hash, id, channel, reason, source, user_id)
 		SELECT 'email', sha256(convert_to(i::text, 'UTF8')), numbered('9', i), 'email', 'hard_bounce', 'provider', numbered('a', i) FROM generate_series(1, 20000) AS i`,
+	// Two clinics are large, with 30,000 records and appointments each. Person 9 cares for 5,000 patients of one, person 8 for 900.
+	`INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by,
+			updated_at, updated_by, released_version)
+		SELECT numbered('5', i), CASE WHEN i % 3 > 0 THEN 'lab_report' ELSE 'condition' END, 1, 'final', numbered('a', 1 + i % 10000), numbered('c', 2 - i % 2),
+			numbered('a', 5 + 5 * (i % 1000)), 's', 'c', now() - make_interval(mins => 100000 - i), '{}', now(), CASE WHEN i % 10 = 1 THEN numbered('a', 9)::text ELSE '' END,
+			now(), '', 1
+		FROM generate_series(1, 60000) AS i`,
+	`INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT numbered('a', i), numbered('c', 1), numbered('a', 9) FROM generate_series(2, 10000, 2) AS i ON CONFLICT DO NOTHING`,
+	`INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT numbered('a', i), numbered('c', 1), numbered('a', 8) FROM generate_series(2, 9000, 10) AS i ON CONFLICT DO NOTHING`,
+	`INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
+		SELECT numbered('6', i), 1, numbered('c', 1 + i % 2), numbered('a', CASE WHEN i % 20 = 0 THEN 9 ELSE 2 + 5 * (i % 1000) END), numbered('a', CASE WHEN i % 10 = 0 THEN 5 ELSE 5 + 5 * (i % 1000) END),
+			CASE WHEN i % 10000 = 1 THEN 'requested' WHEN i > 55000 THEN 'booked' ELSE 'completed' END,
+			now() + i * interval '1 hour' - interval '2000 days', now() + i * interval '1 hour' - interval '2000 days' + interval '30 minutes', true, now(), '', now(), ''
+		FROM generate_series(1, 60000) AS i`,
+	// Person 9 takes part in 10,000 conversations.
+	`INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
+		SELECT numbered('7', 20000 + i), numbered('c', 1), numbered('a', 2 + i * 2 % 9998), '', 0, now() + make_interval(secs => i), now(), '' FROM generate_series(1, 10000) AS i`,
+	`INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at)
+		SELECT c.id, numbered('a', 9), now(), c.last_activity_at FROM conversations AS c WHERE c.id > numbered('7', 20000)`,
 	`DROP FUNCTION numbered`,
 	// Like autovacuum: partitions, and not their parent tables.
-	`VACUUM (ANALYZE) escalations, events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, digests, digest_items, throttles, suppressions, river.river_job`,
+	`VACUUM (ANALYZE) escalations, events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, subject_cutoffs, digests, digest_items, throttles, suppressions, river.river_job, records, appointments`,
 }
 
 func numbered(kind byte, i int) uuid.UUID {
@@ -121,7 +140,10 @@ func filled(t *testing.T) *postgrestest.DB {
 
 // grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes
 // increasingly long.
-var grown = []string{"escalations", "events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "digests", "digest_items", "throttles", "river_job"}
+var grown = []string{
+	"escalations", "events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "subject_cutoffs", "digests", "digest_items", "throttles", "river_job",
+	"records", "appointments", "conversations", "conversation_participants",
+}
 
 // plan is the part of EXPLAIN (FORMAT JSON) that the tests check.
 type plan struct {
@@ -271,6 +293,17 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 	// examined is the maximum number of rows that a list reads along its index, with those of a page.
 	const page, examined = 51, 1200
 	busy := numbered('a', 9)
+	large := numbered('c', 1)
+	carer := care.Actor{ID: busy.String(), UserID: busy, Memberships: []care.Membership{{Role: care.Doctor, ClinicID: &large}}}
+	lesser := care.Actor{ID: numbered('a', 8).String(), UserID: numbered('a', 8), Memberships: carer.Memberships}
+	clinics, none := []uuid.UUID{large}, []string{}
+	reports := db.RecordListOfPatientParams{
+		Kind: "lab_report", Status: new("cancelled"), Own: true, ActorID: busy, ActorText: carer.ID, DoctorClinics: clinics, AuthorClinics: clinics, TeamClinics: clinics,
+		BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page,
+	}
+	diary := db.AppointmentListVisibleParams{
+		Statuses: none, AnyVisitType: true, Own: true, ActorID: busy, Clinics: clinics, ToTime: long.Time, AfterTime: first.Time, RowLimit: page,
+	}
 	told := db.NotificationListParams{CreatedFrom: ago, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}
 	mails := []uuid.UUID{numbered('1', 90001), numbered('1', 90002), numbered('1', 99999)}
 	lots := func(state, channel string) db.DeliveryListParams {
@@ -380,11 +413,11 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"suppressions", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.SuppressionList(ctx, db.SuppressionListParams{BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			_, err := anyValues(ctx, q).SuppressionList(ctx, db.SuppressionListParams{BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
 			return err
 		}},
 		{"suppressions of a person", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.SuppressionListOfPerson(ctx, db.SuppressionListOfPersonParams{UserID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			_, err := anyValues(ctx, q).SuppressionListOfPerson(ctx, db.SuppressionListOfPersonParams{UserID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
 			return err
 		}},
 		// The plan for any arguments reads the suppressions of each kind, of which there are few.
@@ -522,15 +555,19 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"inbox page", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxList(ctx, []db.InboxListParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxList(ctx, []db.InboxListParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListRow, failed error) { err = failed })
+			return err
+		}},
+		{"inbox page of a category without any", base.App, care.Actor{UserID: busy}, examined, func(ctx context.Context, q *db.Queries) (err error) {
+			anyValues(ctx, q).InboxList(ctx, []db.InboxListParams{{RecipientID: busy, Category: "billing", BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListRow, failed error) { err = failed })
 			return err
 		}},
 		{"inbox page of unread", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxListUnread(ctx, []db.InboxListUnreadParams{{RecipientID: person.UserID, Unseen: true, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxListUnread(ctx, []db.InboxListUnreadParams{{RecipientID: person.UserID, Unseen: true, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListUnreadRow, failed error) { err = failed })
 			return err
 		}},
 		{"inbox page of unacknowledged", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxListUnacknowledged(ctx, []db.InboxListUnacknowledgedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListUnacknowledgedRow, failed error) { err = failed })
 			return err
 		}},
 		{"unacknowledged", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
@@ -566,7 +603,7 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"inbox page of archived", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
-			q.InboxListArchived(ctx, []db.InboxListArchivedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxItem, failed error) { err = failed })
+			anyValues(ctx, q).InboxListArchived(ctx, []db.InboxListArchivedParams{{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page}}).Query(func(_ int, _ []db.InboxListArchivedRow, failed error) { err = failed })
 			return err
 		}},
 		{"inbox counts", base.App, person, 0, func(ctx context.Context, q *db.Queries) (err error) {
@@ -655,6 +692,110 @@ func TestPlans_DoNotGrowWithTheTables(t *testing.T) {
 		}},
 		{"explain decisions", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.ExplainDecisions(ctx, 50001)
+			return err
+		}},
+		{"records of a patient with a status without any", base.App, carer, examined, func(ctx context.Context, q *db.Queries) error {
+			p := reports
+			p.PatientID = new(numbered('a', 2))
+			_, err := anyValues(ctx, q).RecordListOfPatient(ctx, p)
+			return err
+		}},
+		{"records of a doctor with a status without any", base.App, carer, examined, func(ctx context.Context, q *db.Queries) error {
+			p := reports
+			p.DoctorID = new(numbered('a', 5))
+			_, err := anyValues(ctx, q).RecordListOfDoctor(ctx, db.RecordListOfDoctorParams(p))
+			return err
+		}},
+		{"records of an author with a status without any", base.App, carer, examined, func(ctx context.Context, q *db.Queries) error {
+			p := reports
+			p.AuthorID = &carer.ID
+			_, err := anyValues(ctx, q).RecordListOfAuthor(ctx, db.RecordListOfAuthorParams(p))
+			return err
+		}},
+		{"patients of a member of care teams", base.App, carer, 1200, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).RecordPatientCount(ctx, db.RecordPatientCountParams{ActorID: busy, TeamClinics: clinics})
+			return err
+		}},
+		// Each of the 1,000 records of the clinic is looked up among the care teams, and each of the page by its id.
+		{"records of clinics with a status without any", base.App, carer, 2*examined + 2*page, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).RecordListOfClinics(ctx, db.RecordListOfClinicsParams{
+				Kind: "lab_report", Status: new("cancelled"), Own: true, ActorID: busy, ActorText: carer.ID, DoctorClinics: clinics, AuthorClinics: clinics, TeamClinics: clinics,
+				BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page,
+			})
+			return err
+		}},
+		{"records of clinics", base.App, carer, 2 * examined, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).RecordListOfClinics(ctx, db.RecordListOfClinicsParams{
+				Kind: "lab_report", Own: true, ActorID: busy, ActorText: carer.ID, DoctorClinics: clinics, AuthorClinics: clinics, TeamClinics: clinics,
+				BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page,
+			})
+			return err
+		}},
+		// The newest record of each of the 900 patients, and the page's.
+		{"records of 900 patients", base.App, lesser, 2*examined + 4*page, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).RecordListOfTeams(ctx, db.RecordListOfTeamsParams{
+				Kind: "lab_report", Own: true, ActorID: lesser.UserID, ActorText: lesser.ID, DoctorClinics: clinics, AuthorClinics: clinics, TeamClinics: clinics,
+				BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page, MaxPatients: page, MaxRecords: page,
+			})
+			return err
+		}},
+		{"records of 900 patients with a status without any", base.App, lesser, 3 * examined, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).RecordListOfTeams(ctx, db.RecordListOfTeamsParams{
+				Kind: "lab_report", Status: new("cancelled"), Own: true, ActorID: lesser.UserID, ActorText: lesser.ID, DoctorClinics: clinics, AuthorClinics: clinics, TeamClinics: clinics,
+				BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page, MaxPatients: 100, MaxRecords: page,
+			})
+			return err
+		}},
+		{"appointments of a patient with a status without any", base.App, carer, examined, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).AppointmentListOfPatient(ctx, db.AppointmentListOfPatientParams{
+				PatientID: busy, AnyDoctor: true, AnyClinic: true, Statuses: []string{"no_show"}, AnyVisitType: true, Own: true, ActorID: busy, Clinics: clinics,
+				ToTime: long.Time, AfterTime: first.Time, RowLimit: page,
+			})
+			return err
+		}},
+		{"appointments of a doctor with a status without any", base.App, carer, examined, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).AppointmentListOfDoctor(ctx, db.AppointmentListOfDoctorParams{
+				DoctorID: numbered('a', 5), AnyClinic: true, Statuses: []string{"no_show"}, AnyVisitType: true, Own: true, ActorID: busy, Clinics: clinics,
+				ToTime: long.Time, AfterTime: first.Time, RowLimit: page,
+			})
+			return err
+		}},
+		{"appointments", base.App, carer, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).AppointmentListVisible(ctx, diary)
+			return err
+		}},
+		{"appointments of a month years ago", base.App, carer, 0, func(ctx context.Context, q *db.Queries) error {
+			p := diary
+			p.AfterTime, p.ToTime = time.Now().AddDate(-1, 0, 0), time.Now().AddDate(-1, 1, 0)
+			_, err := anyValues(ctx, q).AppointmentListVisible(ctx, p)
+			return err
+		}},
+		{"appointments of a visit type without any", base.App, carer, 2 * examined, func(ctx context.Context, q *db.Queries) error {
+			p := diary
+			p.AnyVisitType = false
+			_, err := anyValues(ctx, q).AppointmentListVisible(ctx, p)
+			return err
+		}},
+		{"requested appointments", base.App, carer, 2 * examined, func(ctx context.Context, q *db.Queries) error {
+			p := db.AppointmentListVisibleInStatusParams(diary)
+			p.Statuses = []string{"requested", "no_show"}
+			_, err := anyValues(ctx, q).AppointmentListVisibleInStatus(ctx, p)
+			return err
+		}},
+		{"conversations", base.App, carer, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.ConversationList(ctx, db.ConversationListParams{UserID: busy, Clinics: clinics, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"participants of conversations", base.App, carer, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.ConversationParticipants(ctx, []uuid.UUID{numbered('7', 500), numbered('7', 1000)})
+			return err
+		}},
+		{"the care team of a patient", base.App, carer, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.CareTeamList(ctx, db.CareTeamListParams{PatientID: numbered('a', 500), ClinicIds: clinics})
+			return err
+		}},
+		{"suppressions for a reason without any", base.Worker, care.Actor{}, examined, func(ctx context.Context, q *db.Queries) error {
+			_, err := anyValues(ctx, q).SuppressionList(ctx, db.SuppressionListParams{Reason: "complaint", BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
 			return err
 		}},
 		{"open deliveries", base.Worker, care.Actor{}, 50000, func(ctx context.Context, q *db.Queries) error {

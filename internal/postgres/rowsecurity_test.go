@@ -212,6 +212,14 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 	}
 }
 
+func TestRowSecurity_ShowsFormerPatientsToTheirClinic(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	w.exec(t, `UPDATE memberships SET revoked_at = now() WHERE user_id = $1`, w.patient.UserID)
+	require.Equal(t, 2, w.seen(t, w.doctor)["users"])
+	require.Equal(t, 2, w.seen(t, w.otherDoctor)["users"])
+}
+
 func TestRowSecurity_NoScopeShowsNoRowsAndAScopeEndsWithItsTransaction(t *testing.T) {
 	t.Parallel()
 	w := openTown(t)

@@ -68,93 +68,251 @@ RETURNING *;
 
 -- Lists return only what the actor may see: their own, and those of the clinics where they hold a
 -- role that reads them. There are several queries rather than one with optional filters, so that
--- each can use its index. A page begins after (after_time, after_id); its appointments start in
--- [from_time, to_time). needs_attention is a scalar subquery, so that it is never computed for the
--- whole table.
+-- each reads along an index, at most 1,000 rows of it, as the lists of deliveries do: the row at which
+-- it stopped is returned as last_read, also if it does not match. A page begins after (after_time,
+-- after_id); its appointments start before to_time. A bound from below is in after_time too: of two,
+-- PostgreSQL may begin at the lower one. needs_attention is a scalar subquery, so that it is never
+-- computed for the whole table. They run with PlanForAnyValues.
 -- name: AppointmentListOfPatient :many
-SELECT *
-FROM appointments AS a
-WHERE a.patient_id = @patient_id
-    AND (@any_doctor::boolean OR a.doctor_id = @doctor_id)
-    AND (@any_clinic::boolean OR a.clinic_id = @clinic_id)
-    AND a.starts_at >= @from_time
-    AND a.starts_at < @to_time::timestamptz
-    AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
-    AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
-    AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
-    AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-    AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
-ORDER BY a.starts_at, a.id
-LIMIT @row_limit;
+SELECT
+    sqlc.embed(a),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.starts_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            a.id,
+            a.starts_at,
+            (
+                (@any_doctor::boolean OR a.doctor_id = @doctor_id)
+                AND (@any_clinic::boolean OR a.clinic_id = @clinic_id)
+                AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+                AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+                AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
+                AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+        FROM appointments AS a
+        WHERE a.patient_id = @patient_id
+            AND a.starts_at < @to_time::timestamptz
+            AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+        ORDER BY a.starts_at, a.id
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.starts_at, examined.id
+    LIMIT @row_limit
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id;
 
 -- name: AppointmentListOfDoctor :many
-SELECT *
-FROM appointments AS a
-WHERE a.doctor_id = @doctor_id
-    AND (@any_clinic::boolean OR a.clinic_id = @clinic_id)
-    AND a.starts_at >= @from_time
-    AND a.starts_at < @to_time::timestamptz
-    AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
-    AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
-    AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
-    AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-    AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
-ORDER BY a.starts_at, a.id
-LIMIT @row_limit;
+SELECT
+    sqlc.embed(a),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.starts_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            a.id,
+            a.starts_at,
+            (
+                (@any_clinic::boolean OR a.clinic_id = @clinic_id)
+                AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+                AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+                AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
+                AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+        FROM appointments AS a
+        WHERE a.doctor_id = @doctor_id
+            AND a.starts_at < @to_time::timestamptz
+            AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+        ORDER BY a.starts_at, a.id
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.starts_at, examined.id
+    LIMIT @row_limit
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id;
 
--- name: AppointmentListOfClinic :many
-SELECT *
-FROM appointments AS a
-WHERE a.clinic_id = @clinic_id
-    AND a.starts_at >= @from_time
-    AND a.starts_at < @to_time::timestamptz
-    AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
-    AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
-    AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
-    AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-    AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
-ORDER BY a.starts_at, a.id
-LIMIT @row_limit;
-
--- Reads the actor's own appointments and those of each clinic in the order of their index, at most
--- one page of each.
+-- Reads the actor's own appointments and those of each clinic in the order of their index. Behind a
+-- row that is the last one read of its index, the list is incomplete.
 -- name: AppointmentListVisible :many
-WITH seen AS (
-    (
-        SELECT *
-        FROM appointments AS a
-        WHERE @own::boolean
-            AND a.patient_id = @actor_id
-            AND a.starts_at >= @from_time
-            AND a.starts_at < @to_time::timestamptz
-            AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
-            AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
-            AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
-            AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-        ORDER BY a.starts_at, a.id
-        LIMIT @row_limit
-    )
-    UNION
-    SELECT theirs.*
-    FROM unnest(@clinics::uuid[]) AS c (id)
-    CROSS JOIN LATERAL (
-        SELECT *
-        FROM appointments AS a
-        WHERE a.clinic_id = c.id
-            AND a.starts_at >= @from_time
-            AND a.starts_at < @to_time::timestamptz
-            AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
-            AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
-            AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
-            AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-        ORDER BY a.starts_at, a.id
-        LIMIT @row_limit
-    ) AS theirs
-)
-SELECT *
-FROM seen
-ORDER BY starts_at, id
-LIMIT @row_limit;
+SELECT
+    sqlc.embed(a),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.starts_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+                        AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+                        AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE @own::boolean
+                    AND a.patient_id = @actor_id
+                    AND a.starts_at < @to_time::timestamptz
+                    AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT @row_limit
+        )
+        UNION ALL
+        SELECT theirs.*
+        FROM unnest(@clinics::uuid[]) AS c (id)
+        CROSS JOIN LATERAL (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+                        AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE a.clinic_id = c.id
+                    AND a.starts_at < @to_time::timestamptz
+                    AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT @row_limit
+        ) AS theirs
+    ) AS found
+    GROUP BY found.starts_at, found.id
+    ORDER BY found.starts_at, found.id
+    LIMIT @row_limit
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id;
+
+-- The same with the statuses, each of which has its part of an index: open requests are few among
+-- the appointments of years.
+-- name: AppointmentListVisibleInStatus :many
+SELECT
+    sqlc.embed(a),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.starts_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        a.status = ANY(@statuses::text[])
+                        AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+                        AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE @own::boolean
+                    AND a.patient_id = @actor_id
+                    AND a.starts_at < @to_time::timestamptz
+                    AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT @row_limit
+        )
+        UNION ALL
+        SELECT theirs.*
+        FROM unnest(@clinics::uuid[]) AS c (id)
+        CROSS JOIN unnest(@statuses::text[]) AS s (status)
+        CROSS JOIN LATERAL (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+                        AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE a.clinic_id = c.id
+                    AND a.status = s.status
+                    AND a.starts_at < @to_time::timestamptz
+                    AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT @row_limit
+        ) AS theirs
+    ) AS found
+    GROUP BY found.starts_at, found.id
+    ORDER BY found.starts_at, found.id
+    LIMIT @row_limit
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id;
 
 -- Reports whether the actor may list the patient's appointments if the list is empty.
 -- name: AppointmentListable :one

@@ -23,56 +23,166 @@ FROM (
 
 -- name: InboxList :batchmany
 -- Returns the inbox without its archive, newest first. A page continues below (@before_time,
--- @before_id). Each variant of this query has an index.
-SELECT n.*
-FROM inbox_items AS n
-WHERE n.recipient_id = @recipient_id
-    AND n.archived_at IS NULL
-    AND n.held_until IS NULL
-    AND (@category::text = '' OR n.category = @category)
-    AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
-    AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+-- @before_id). Each variant of this query has an index, of which it reads at most 1,000 rows, as the
+-- lists of notifications do: the row at which it stopped is returned as last_read, also if it does
+-- not match.
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.*,
+        (
+            (@category::text = '' OR n.category = @category)
+            AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = @recipient_id
+        AND n.archived_at IS NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT @row_limit;
 
 -- name: InboxListUnread :batchmany
-SELECT n.*
-FROM inbox_items AS n
-WHERE n.recipient_id = @recipient_id
-    AND n.read_at IS NULL
-    AND n.archived_at IS NULL
-    AND n.held_until IS NULL
-    AND (NOT @unseen::boolean OR n.seen_at IS NULL)
-    AND (@category::text = '' OR n.category = @category)
-    AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
-    AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.*,
+        (
+            (NOT @unseen::boolean OR n.seen_at IS NULL)
+            AND (@category::text = '' OR n.category = @category)
+            AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = @recipient_id
+        AND n.read_at IS NULL
+        AND n.archived_at IS NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT @row_limit;
 
 -- name: InboxListArchived :batchmany
-SELECT n.*
-FROM inbox_items AS n
-WHERE n.recipient_id = @recipient_id
-    AND n.archived_at IS NOT NULL
-    AND n.held_until IS NULL
-    AND (@category::text = '' OR n.category = @category)
-    AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
-    AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.*,
+        (
+            (@category::text = '' OR n.category = @category)
+            AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = @recipient_id
+        AND n.archived_at IS NOT NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT @row_limit;
 
 -- name: InboxListUnacknowledged :batchmany
 -- Returns what still has to be acknowledged, also from the archive.
-SELECT n.*
-FROM inbox_items AS n
-WHERE n.recipient_id = @recipient_id
-    AND n.needs_acknowledgement
-    AND n.acknowledged_at IS NULL
-    AND n.held_until IS NULL
-    AND (@category::text = '' OR n.category = @category)
-    AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
-    AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.*,
+        (
+            (@category::text = '' OR n.category = @category)
+            AND (@clinic_id::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = @clinic_id)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = @recipient_id
+        AND n.needs_acknowledgement
+        AND n.acknowledged_at IS NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < (@before_time::timestamptz, @before_id::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT @row_limit;
 
 -- name: InboxPosition :one

@@ -324,38 +324,55 @@ WHERE patient_id = @patient_id
     AND clinic_id = @clinic_id
 ORDER BY currency;
 
--- Returns the balance of the account before from_time and before until_time.
--- name: StatementBalances :one
-SELECT
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < @from_time::timestamptz), 0)::bigint AS opening_minor,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < @until_time::timestamptz), 0)::bigint AS closing_minor
-FROM statement_entries AS e
-WHERE e.patient_id = @patient_id
-    AND e.clinic_id = @clinic_id
-    AND e.currency = @currency;
+-- Reports whether the patient has an invoice at the clinic.
+-- name: StatementKnown :one
+SELECT EXISTS (
+    SELECT 1
+    FROM invoices
+    WHERE patient_id = @patient_id
+        AND clinic_id = @clinic_id
+);
 
--- Returns the entries from from_time until before until_time, each with the balance after it. A
--- page begins after (after_time, after_id).
--- name: StatementEntryList :many
-SELECT
-    r.at::timestamptz AS at,
-    r.type,
-    r.id,
-    r.invoice_id,
-    r.number,
-    r.amount_minor,
-    r.balance_minor
-FROM (
-    SELECT
-        e.*,
-        sum(e.amount_minor) OVER (ORDER BY e.at, e.id, e.type ROWS UNBOUNDED PRECEDING)::bigint AS balance_minor
+-- Returns the balance of the account before from_time and before until_time, and the entries between
+-- these, each with the balance after it. A page begins after (after_time, after_id). All entries are read
+-- for the balances, so that both are one statement. Without an entry on the page there is one row, whose
+-- type is empty.
+-- name: StatementRead :many
+WITH entries AS MATERIALIZED (
+    SELECT *
     FROM statement_entries AS e
     WHERE e.patient_id = @patient_id
         AND e.clinic_id = @clinic_id
         AND e.currency = @currency
-) AS r
-WHERE r.at >= @from_time::timestamptz
-    AND r.at < @until_time::timestamptz
-    AND (r.at, r.id) > (@after_time::timestamptz, @after_id::uuid)
-ORDER BY r.at, r.id, r.type
-LIMIT @row_limit;
+), balances AS (
+    SELECT
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.at < @from_time::timestamptz), 0)::bigint AS opening_minor,
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.at < @until_time::timestamptz), 0)::bigint AS closing_minor
+    FROM entries AS e
+), page AS (
+    SELECT r.*
+    FROM (
+        SELECT
+            e.*,
+            sum(e.amount_minor) OVER (ORDER BY e.at, e.id, e.type ROWS UNBOUNDED PRECEDING)::bigint AS balance_minor
+        FROM entries AS e
+    ) AS r
+    WHERE r.at >= @from_time
+        AND r.at < @until_time
+        AND (r.at, r.id) > (@after_time::timestamptz, @after_id::uuid)
+    ORDER BY r.at, r.id, r.type
+    LIMIT @row_limit
+)
+SELECT
+    b.opening_minor::bigint AS opening_minor,
+    b.closing_minor::bigint AS closing_minor,
+    coalesce(p.at, '0001-01-01 00:00:00+00')::timestamptz AS at,
+    coalesce(p.type, '')::text AS type,
+    coalesce(p.id, '00000000-0000-0000-0000-000000000000')::uuid AS id,
+    coalesce(p.invoice_id, '00000000-0000-0000-0000-000000000000')::uuid AS invoice_id,
+    p.number,
+    coalesce(p.amount_minor, 0)::bigint AS amount_minor,
+    coalesce(p.balance_minor, 0)::bigint AS balance_minor
+FROM balances AS b
+LEFT JOIN page AS p ON true
+ORDER BY p.at, p.id, p.type;

@@ -175,184 +175,481 @@ FROM record_versions
 WHERE record_id = @record_id
     AND version = @version;
 
--- Applies to the rest of the transaction. A generic plan assumes that a page's range has few rows
--- and sorts them, which may be all of a clinic's; with known values an index is read in order until
--- the page is full.
--- name: RecordListPlanForValues :exec
-SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
-
 -- Lists return only what the actor may see: their own from the first released version on and while
 -- they are not held, where filters on content do not match records entered in error; those of
 -- patients whose care team they are on, at the clinics where they hold a role that lets care teams
 -- read (team_clinics); those with them as the doctor, at the clinics where they still are one
 -- (doctor_clinics); those with a first version by them, where their role lets an author read
--- (author_clinics; actor_text is the actor's id as stored in records). There is one query for each
--- of these rather than one with optional filters, so that each can use its index, in order. They
--- take the same parameters. A page begins after (before_time, before_id).
+-- (author_clinics; actor_text is the actor's id as stored in records). There are several queries
+-- rather than one with optional filters, so that each reads along an index, at most 1,000 rows of it,
+-- as the lists of deliveries do: the row at which it stopped is returned as last_read, also if it does
+-- not match. Those with the same filters take the same parameters. A page begins after (before_time,
+-- before_id). They run with PlanForAnyValues.
 -- name: RecordListOfPatient :many
-SELECT *
-FROM records AS r
-WHERE r.kind = @kind
-    AND r.patient_id = sqlc.narg('patient_id')::uuid
-    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
-    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
-    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
-    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
-    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
-    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
-    AND r.effective_at >= @from_time
-    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
-    AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
-        ))
-        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
-        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
-        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = @actor_id
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT @row_limit;
+SELECT
+    sqlc.embed(r),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.effective_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            r.id,
+            r.effective_at,
+            (
+                (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
+                AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
+                AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
+                AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                AND (
+                    (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                        r.status <> 'entered-in-error'
+                        OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+                    ))
+                    OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+                    OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
+                    OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+                        SELECT 1
+                        FROM care_team AS t
+                        WHERE t.patient_id = r.patient_id
+                            AND t.clinic_id = r.clinic_id
+                            AND t.member_id = @actor_id
+                        OFFSET 0
+                    ))
+                )
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+        FROM records AS r
+        WHERE r.kind = @kind
+            AND r.patient_id = sqlc.narg('patient_id')::uuid
+            AND r.effective_at >= @from_time
+            AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.effective_at DESC, examined.id DESC
+    LIMIT @row_limit
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC;
 
 -- name: RecordListOfDoctor :many
-SELECT *
-FROM records AS r
-WHERE r.kind = @kind
-    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
-    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
-    AND r.doctor_id = sqlc.narg('doctor_id')::uuid
-    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
-    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
-    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
-    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
-    AND r.effective_at >= @from_time
-    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
-    AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
-        ))
-        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
-        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
-        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = @actor_id
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT @row_limit;
+SELECT
+    sqlc.embed(r),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.effective_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            r.id,
+            r.effective_at,
+            (
+                (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
+                AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
+                AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
+                AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                AND (
+                    (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                        r.status <> 'entered-in-error'
+                        OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+                    ))
+                    OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+                    OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
+                    OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+                        SELECT 1
+                        FROM care_team AS t
+                        WHERE t.patient_id = r.patient_id
+                            AND t.clinic_id = r.clinic_id
+                            AND t.member_id = @actor_id
+                        OFFSET 0
+                    ))
+                )
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+        FROM records AS r
+        WHERE r.kind = @kind
+            AND r.doctor_id = sqlc.narg('doctor_id')::uuid
+            AND r.effective_at >= @from_time
+            AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.effective_at DESC, examined.id DESC
+    LIMIT @row_limit
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC;
 
 -- name: RecordListOfAuthor :many
-SELECT *
-FROM records AS r
-WHERE r.kind = @kind
-    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
-    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
-    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
-    AND r.created_by = sqlc.narg('author_id')::text
-    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
-    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
-    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
-    AND r.effective_at >= @from_time
-    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
-    AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
-        ))
-        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
-        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
-        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = @actor_id
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT @row_limit;
+SELECT
+    sqlc.embed(r),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.effective_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            r.id,
+            r.effective_at,
+            (
+                (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
+                AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
+                AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
+                AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                AND (
+                    (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                        r.status <> 'entered-in-error'
+                        OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+                    ))
+                    OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+                    OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
+                    OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+                        SELECT 1
+                        FROM care_team AS t
+                        WHERE t.patient_id = r.patient_id
+                            AND t.clinic_id = r.clinic_id
+                            AND t.member_id = @actor_id
+                        OFFSET 0
+                    ))
+                )
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+        FROM records AS r
+        WHERE r.kind = @kind
+            AND r.created_by = sqlc.narg('author_id')::text
+            AND r.effective_at >= @from_time
+            AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.effective_at DESC, examined.id DESC
+    LIMIT @row_limit
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC;
 
--- name: RecordListOfClinic :many
-SELECT *
-FROM records AS r
-WHERE r.kind = @kind
-    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
-    AND r.clinic_id = sqlc.narg('clinic_id')::uuid
-    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
-    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
-    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
-    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
-    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
-    AND r.effective_at >= @from_time
-    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
-    AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
-        ))
-        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
-        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
-        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = @actor_id
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT @row_limit;
-
--- The array of patients is computed once, so that each of the four sources uses an index.
--- name: RecordListVisible :many
-SELECT *
-FROM records AS r
-WHERE r.kind = @kind
-    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
-    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
-    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
-    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
-    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
-    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
-    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
-    AND r.effective_at >= @from_time
-    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
-    AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
-        ))
-        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
-        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
-        OR (
-            r.patient_id = ANY(ARRAY(
-                SELECT t.patient_id
-                FROM care_team AS t
-                WHERE t.member_id = @actor_id
-                    AND t.clinic_id = ANY(@team_clinics::uuid[])
-            ))
-            AND r.clinic_id = ANY(@team_clinics::uuid[])
-            AND EXISTS (
-                SELECT 1
-                FROM care_team AS t
-                WHERE t.patient_id = r.patient_id
-                    AND t.clinic_id = r.clinic_id
-                    AND t.member_id = @actor_id
-            )
+-- Without a patient, doctor or author there are two ways. This one is for the members of many care
+-- teams: it reads the records of their clinics in order, and checks each. Behind a row that is the last
+-- one read of its index, the list is incomplete.
+-- name: RecordListOfClinics :many
+SELECT
+    sqlc.embed(r),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.effective_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                        AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                        AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                        AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                        AND @own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                            r.status <> 'entered-in-error'
+                            OR num_nonnulls(sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+                        )
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = @kind
+                    AND @own::boolean
+                    AND r.patient_id = @actor_id
+                    AND r.effective_at >= @from_time
+                    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT @row_limit
         )
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT @row_limit;
+        UNION ALL
+        SELECT theirs.*
+        FROM (SELECT DISTINCT unnest(@doctor_clinics::uuid[] || @author_clinics::uuid[] || @team_clinics::uuid[]) AS id) AS c
+        CROSS JOIN LATERAL (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                        AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                        AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                        AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                        AND (
+                            (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                                r.status <> 'entered-in-error'
+                                OR num_nonnulls(sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+                            ))
+                            OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+                            OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
+                            OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+                                SELECT 1
+                                FROM care_team AS t
+                                WHERE t.patient_id = r.patient_id
+                                    AND t.clinic_id = r.clinic_id
+                                    AND t.member_id = @actor_id
+                                OFFSET 0
+                            ))
+                        )
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = @kind
+                    AND r.clinic_id = c.id
+                    AND r.effective_at >= @from_time
+                    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT @row_limit
+        ) AS theirs
+    ) AS found
+    GROUP BY found.effective_at, found.id
+    ORDER BY found.effective_at DESC, found.id DESC
+    LIMIT @row_limit
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC;
+
+-- This one is for others: it reads their own records, those with them as the doctor or the author, and
+-- those of their patients. Of the patients it reads max_patients, those with the newest records, and of
+-- each max_records, but none older than the newest of the last patient: before that, another one may
+-- have records. A page has no more patients than rows, and no more rows of one.
+-- name: RecordListOfTeams :many
+WITH newest AS MATERIALIZED (
+    SELECT
+        t.patient_id,
+        t.clinic_id,
+        n.effective_at,
+        row_number() OVER (ORDER BY n.effective_at DESC, n.id DESC) AS number
+    FROM care_team AS t
+    CROSS JOIN LATERAL (
+        SELECT
+            r.effective_at,
+            r.id
+        FROM records AS r
+        WHERE r.patient_id = t.patient_id
+            AND r.kind = @kind
+            AND r.clinic_id = t.clinic_id
+            AND r.effective_at >= @from_time
+            AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1
+    ) AS n
+    WHERE t.member_id = @actor_id
+        AND t.clinic_id = ANY(@team_clinics::uuid[])
+    ORDER BY n.effective_at DESC, n.id DESC
+    LIMIT @max_patients::integer
+)
+SELECT
+    sqlc.embed(r),
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.effective_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                        AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                        AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                        AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                        AND @own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                            r.status <> 'entered-in-error'
+                            OR num_nonnulls(sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+                        )
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = @kind
+                    AND @own::boolean
+                    AND r.patient_id = @actor_id
+                    AND r.effective_at >= @from_time
+                    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT @row_limit
+        )
+        UNION ALL
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                        AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                        AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                        AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = @kind
+                    AND r.doctor_id = @actor_id
+                    AND r.clinic_id = ANY(@doctor_clinics::uuid[])
+                    AND r.effective_at >= @from_time
+                    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT @row_limit
+        )
+        UNION ALL
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                        AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                        AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                        AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = @kind
+                    AND r.created_by = @actor_text
+                    AND r.clinic_id = ANY(@author_clinics::uuid[])
+                    AND r.effective_at >= @from_time
+                    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT @row_limit
+        )
+        UNION ALL
+        SELECT
+            theirs.id,
+            theirs.effective_at,
+            theirs.matches,
+            (theirs.number = @max_records::integer OR (p.number = @max_patients::integer AND theirs.number = 1))::boolean AS last_read
+        FROM newest AS p
+        CROSS JOIN LATERAL (
+            SELECT
+                r.id,
+                r.effective_at,
+                (
+                    (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+                    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+                    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+                    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+                )::boolean AS matches,
+                row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+            FROM records AS r
+            WHERE r.patient_id = p.patient_id
+                AND r.kind = @kind
+                AND r.clinic_id = p.clinic_id
+                AND r.effective_at >= greatest(@from_time, (SELECT l.effective_at FROM newest AS l WHERE l.number = @max_patients::integer))
+                AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+            ORDER BY r.effective_at DESC, r.id DESC
+            LIMIT @max_records
+        ) AS theirs
+    ) AS found
+    WHERE found.matches
+        OR found.last_read
+    GROUP BY found.effective_at, found.id
+    ORDER BY found.effective_at DESC, found.id DESC
+    LIMIT @row_limit
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC;
+
+-- Counts the patients whose care teams the actor is on, at most 1,001.
+-- name: RecordPatientCount :one
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM care_team AS t
+    WHERE t.member_id = @actor_id
+        AND t.clinic_id = ANY(@team_clinics::uuid[])
+    LIMIT 1001
+) AS counted;
 
 -- Reports whether the actor may list the patient's records if the list is empty: the doctor or
 -- author of a record may, also if a filter excludes it.

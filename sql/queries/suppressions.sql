@@ -43,18 +43,38 @@ ON CONFLICT (kind, address_hash) DO NOTHING
 RETURNING id;
 
 -- name: SuppressionList :many
--- Last suppressed first. A page continues below (@before_time, @before_id).
+-- Last suppressed first, of at most 1,000 that are looked at, as in the lists of deliveries: the row at which it stopped is
+-- returned as last_read, also if it does not match. A page continues below (@before_time, @before_id). It runs with
+-- PlanForAnyValues.
 SELECT
     s.id,
     s.channel,
     s.reason,
     s.source,
     s.user_id,
-    s.created_at
-FROM suppressions AS s
-WHERE (s.created_at, s.id) < (@before_time::timestamptz, @before_id::uuid)
-    AND (@channel::text = '' OR s.channel = @channel)
-    AND (@reason::text = '' OR s.reason = @reason)
+    s.created_at,
+    s.matches,
+    (s.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        o.id,
+        o.channel,
+        o.reason,
+        o.source,
+        o.user_id,
+        o.created_at,
+        (
+            (@channel::text = '' OR o.channel = @channel)
+            AND (@reason::text = '' OR o.reason = @reason)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY o.created_at DESC, o.id DESC) AS number
+    FROM suppressions AS o
+    WHERE (o.created_at, o.id) < (@before_time::timestamptz, @before_id::uuid)
+    ORDER BY o.created_at DESC, o.id DESC
+    LIMIT 1000
+) AS s
+WHERE s.matches
+    OR s.number = 1000
 ORDER BY s.created_at DESC, s.id DESC
 LIMIT @max_rows;
 
@@ -66,7 +86,9 @@ SELECT
     s.reason,
     s.source,
     s.user_id,
-    s.created_at
+    s.created_at,
+    true AS matches,
+    false AS last_read
 FROM suppressions AS s
 WHERE s.id IN (
     SELECT o.id

@@ -13,6 +13,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -92,9 +93,11 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appo
 	return list[0], nil
 }
 
-// List returns the appointments that the actor may see, in the order in which they start. If the
-// actor may not see any appointments of the patient or at the clinic, the error is care.NotFound
-// for the patient, and care.Forbidden for the clinic.
+// List returns the appointments that the actor may see, in the order in which they start. With a
+// filter, a page may be short, or empty, and have a next one: of each patient, doctor, or clinic and
+// status, at most 1,000 appointments are looked at for it. If the actor may not see any appointments
+// of the patient or at the clinic, the error is care.NotFound for the patient, and care.Forbidden for
+// the clinic.
 func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
 	listed := list(f)
 	after, err := f.check()
@@ -107,13 +110,18 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	var page Page
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		rows, err := appointments(ctx, q, cmd.Actor, f, after)
+		if err := q.PlanForAnyValues(ctx); err != nil {
+			return fmt.Errorf("list appointments: %w", err)
+		}
+		found, err := appointments(ctx, q, cmd.Actor, f, after)
 		if err != nil {
 			return fmt.Errorf("list appointments: %w", err)
 		}
-		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.Appointment) string {
-			return care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
+		found, next := care.PaginateFiltered(found, f.Limit, func(r db.AppointmentListVisibleRow) (care.Place, care.PageCursor) {
+			return care.Place{Matches: r.Matches, LastRead: r.LastRead}, care.PageCursor{Time: r.Appointment.StartsAt, ID: r.Appointment.ID}
 		})
+		page.Next = next.String()
+		rows := postgres.ConvertRows(found, func(r db.AppointmentListVisibleRow) db.Appointment { return r.Appointment })
 		if page.Items, err = from(ctx, q, rows...); err != nil {
 			return err
 		}
@@ -131,47 +139,56 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	return page, nil
 }
 
-// appointments reads one row more than the page holds, to detect whether there is a next page.
-func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after care.PageCursor) ([]db.Appointment, error) {
-	p := db.AppointmentListOfPatientParams{
-		PatientID: f.PatientID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
-		FromTime: f.From, ToTime: f.To, AfterTime: after.Time, AfterID: after.ID, Own: actor.MayOwn(care.AppointmentRead), ActorID: actor.UserID,
-		Clinics: actor.ClinicsFor(care.AppointmentRead, care.SameClinic), RowLimit: int32(f.Limit) + 1,
+// appointments reads one row more than the page holds, to detect whether there is a next page, along
+// the index that leaves the fewest appointments to the other filters.
+func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after care.PageCursor) ([]db.AppointmentListVisibleRow, error) {
+	if f.From.After(after.Time) {
+		after = care.PageCursor{Time: f.From}
+	}
+	p := db.AppointmentListVisibleParams{
+		Own: actor.MayOwn(care.AppointmentRead), ActorID: actor.UserID, Clinics: actor.ClinicsFor(care.AppointmentRead, care.SameClinic),
+		ToTime: f.To, AfterTime: after.Time, AfterID: after.ID, RowLimit: int32(f.Limit) + 1,
 		Statuses: []string{}, AnyVisitType: f.VisitType == uuid.Nil, VisitTypeID: f.VisitType, NeedsAttention: f.NeedsAttention,
 	}
 	for _, status := range f.Statuses {
 		p.Statuses = append(p.Statuses, string(status))
 	}
-	if len(p.Clinics) == 0 && p.PatientID == uuid.Nil {
-		p.PatientID = actor.UserID // They may see only their own.
-	}
+	worksThere := slices.Contains(p.Clinics, f.ClinicID)
 	switch {
-	case p.PatientID != uuid.Nil:
-		return q.AppointmentListOfPatient(ctx, p)
+	case f.PatientID != uuid.Nil:
+		return ofPatient(ctx, q, f, p, f.PatientID)
+	case len(p.Clinics) == 0, f.ClinicID != uuid.Nil && !worksThere:
+		return ofPatient(ctx, q, f, p, actor.UserID) // They may see only their own.
 	case f.DoctorID != uuid.Nil:
-		return q.AppointmentListOfDoctor(ctx, db.AppointmentListOfDoctorParams{
-			DoctorID: p.DoctorID, AnyClinic: p.AnyClinic, ClinicID: p.ClinicID, FromTime: p.FromTime, ToTime: p.ToTime,
-			AfterTime: p.AfterTime, AfterID: p.AfterID, Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
-			Statuses: p.Statuses, AnyVisitType: p.AnyVisitType, VisitTypeID: p.VisitTypeID, NeedsAttention: p.NeedsAttention,
-		})
-	case f.ClinicID != uuid.Nil:
-		return q.AppointmentListOfClinic(ctx, db.AppointmentListOfClinicParams{
-			ClinicID: p.ClinicID, FromTime: p.FromTime, ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID,
+		found, err := q.AppointmentListOfDoctor(ctx, db.AppointmentListOfDoctorParams{
+			DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID, ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID,
 			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
 			Statuses: p.Statuses, AnyVisitType: p.AnyVisitType, VisitTypeID: p.VisitTypeID, NeedsAttention: p.NeedsAttention,
 		})
-	default:
-		seen, err := q.AppointmentListVisible(ctx, db.AppointmentListVisibleParams{
-			FromTime: p.FromTime, ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID,
-			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
-			Statuses: p.Statuses, AnyVisitType: p.AnyVisitType, VisitTypeID: p.VisitTypeID, NeedsAttention: p.NeedsAttention,
-		})
-		rows := make([]db.Appointment, len(seen))
-		for i, row := range seen {
-			rows[i] = db.Appointment(row)
-		}
-		return rows, err
+		return postgres.ConvertRows(found, func(r db.AppointmentListOfDoctorRow) db.AppointmentListVisibleRow {
+			return db.AppointmentListVisibleRow(r)
+		}), err
+	case worksThere:
+		p.Own, p.Clinics = false, []uuid.UUID{f.ClinicID} // Their own there are the clinic's too.
 	}
+	if len(p.Statuses) == 0 {
+		return q.AppointmentListVisible(ctx, p)
+	}
+	found, err := q.AppointmentListVisibleInStatus(ctx, db.AppointmentListVisibleInStatusParams(p))
+	return postgres.ConvertRows(found, func(r db.AppointmentListVisibleInStatusRow) db.AppointmentListVisibleRow {
+		return db.AppointmentListVisibleRow(r)
+	}), err
+}
+
+func ofPatient(ctx context.Context, q *db.Queries, f Filter, p db.AppointmentListVisibleParams, patient uuid.UUID) ([]db.AppointmentListVisibleRow, error) {
+	found, err := q.AppointmentListOfPatient(ctx, db.AppointmentListOfPatientParams{
+		PatientID: patient, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+		ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID, Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
+		Statuses: p.Statuses, AnyVisitType: p.AnyVisitType, VisitTypeID: p.VisitTypeID, NeedsAttention: p.NeedsAttention,
+	})
+	return postgres.ConvertRows(found, func(r db.AppointmentListOfPatientRow) db.AppointmentListVisibleRow {
+		return db.AppointmentListVisibleRow(r)
+	}), err
 }
 
 // emptyList returns the events that audit an empty list, or a denial if the actor may not see any

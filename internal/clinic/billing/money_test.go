@@ -98,7 +98,7 @@ func TestMoney_IsNeverAFloat(t *testing.T) {
 		reflect.TypeFor[event.Billing](), reflect.TypeFor[event.BillingDue](), reflect.TypeFor[db.Invoice](), reflect.TypeFor[db.InvoiceLine](), reflect.TypeFor[db.Payment](), reflect.TypeFor[db.Refund](),
 		reflect.TypeFor[db.InvoiceSettleParams](), reflect.TypeFor[db.InvoiceInsertParams](), reflect.TypeFor[db.InvoiceLineInsertParams](),
 		reflect.TypeFor[billing.NewCreditNote](), reflect.TypeFor[billing.Statement](), reflect.TypeFor[db.CreditNote](), reflect.TypeFor[db.CreditNoteLine](),
-		reflect.TypeFor[db.CreditNoteInsertParams](), reflect.TypeFor[db.StatementEntryListRow](),
+		reflect.TypeFor[db.CreditNoteInsertParams](), reflect.TypeFor[db.StatementReadRow](),
 	} {
 		require.Empty(t, floats(typ, typ.String(), map[reflect.Type]bool{}))
 	}

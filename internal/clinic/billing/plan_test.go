@@ -39,7 +39,7 @@ func TestQueries_UseIndexes(t *testing.T) {
 		{"invoices_patient_idx", db.InvoiceListOfPatient, []any{b.patient.UserID, true, uuid.Nil, "", false, far, uuid.Max, true, b.patient.UserID, clinics, int32(51)}},
 		{"invoices_clinic_idx", db.InvoiceListVisible, []any{int32(51), true, b.admin.UserID, true, uuid.Nil, false, far, uuid.Max, clinics}},
 		{"invoices_clinic_status_idx", db.InvoiceListInStatus, []any{int32(51), true, b.admin.UserID, true, uuid.Nil, "draft", far, uuid.Max, clinics}},
-		{"invoices_patient_idx", db.StatementEntryList, []any{busy, b.there, "EUR", time.Time{}.AddDate(1, 0, 0), far, time.Time{}.AddDate(1, 0, 0), uuid.Nil, int32(51)}},
+		{"invoices_patient_idx", db.StatementRead, []any{busy, b.there, "EUR", time.Time{}.AddDate(1, 0, 0), far, time.Time{}.AddDate(1, 0, 0), uuid.Nil, int32(51)}},
 		{"invoices_patient_idx", db.StatementCurrencyList, []any{busy, b.there}},
 		{"invoices_due_idx", db.InvoiceMarkOverdue, []any{"system:billing", time.Now(), "Europe/Berlin", int32(0), int32(200)}},
 	} {

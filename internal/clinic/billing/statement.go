@@ -156,25 +156,40 @@ func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f S
 	if !own && !cmd.Actor.MayAt(f.ClinicID, care.InvoiceRead, care.SameClinic) {
 		return "", statementNotFound(cmd, f)
 	}
+	if f.Currency != "" {
+		known, err := q.StatementKnown(ctx, db.StatementKnownParams{PatientID: f.PatientID, ClinicID: f.ClinicID})
+		if err != nil {
+			return "", fmt.Errorf("look up invoices: %w", err)
+		}
+		if known {
+			return f.Currency, nil
+		}
+		return f.Currency, statementListable(ctx, q, cmd, f)
+	}
 	all, err := q.StatementCurrencyList(ctx, db.StatementCurrencyListParams{PatientID: f.PatientID, ClinicID: f.ClinicID})
 	if err != nil {
 		return "", fmt.Errorf("list currencies: %w", err)
 	}
-	switch {
-	case len(all) == 0:
-		patient, err := q.InvoiceListable(ctx, db.InvoiceListableParams{PatientID: f.PatientID, Clinics: []uuid.UUID{f.ClinicID}})
-		if err != nil {
-			return "", fmt.Errorf("look up patient: %w", err)
-		}
-		if !patient {
-			return "", statementNotFound(cmd, f)
-		}
-	case f.Currency == "" && len(all) > 1:
-		return "", care.InvalidField("currency", "must be one of %s, in which the patient has invoices", strings.Join(all, ", "))
-	case f.Currency == "":
+	switch len(all) {
+	case 0:
+		return "", statementListable(ctx, q, cmd, f)
+	case 1:
 		return all[0], nil
+	default:
+		return "", care.InvalidField("currency", "must be one of %s, in which the patient has invoices", strings.Join(all, ", "))
 	}
-	return f.Currency, nil
+}
+
+// statementListable returns nil for somebody without invoices who is or was a patient of the clinic.
+func statementListable(ctx context.Context, q *db.Queries, cmd care.Command, f StatementFilter) error {
+	patient, err := q.InvoiceListable(ctx, db.InvoiceListableParams{PatientID: f.PatientID, Clinics: []uuid.UUID{f.ClinicID}})
+	if err != nil {
+		return fmt.Errorf("look up patient: %w", err)
+	}
+	if !patient {
+		return statementNotFound(cmd, f)
+	}
+	return nil
 }
 
 func statementNotFound(cmd care.Command, f StatementFilter) error {
@@ -193,31 +208,28 @@ func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, day
 		return nil, fmt.Errorf("load time zone: %w", err)
 	}
 	from, until := days.bounds(location)
-	balances, err := q.StatementBalances(ctx, db.StatementBalancesParams{
-		PatientID: st.PatientID, ClinicID: st.ClinicID, Currency: st.Currency, FromTime: from, UntilTime: until,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("sum up statement: %w", err)
-	}
-	st.OpeningMinor, st.ClosingMinor = balances.OpeningMinor, balances.ClosingMinor
-	st.CreditMinor, err = q.CreditBalance(ctx, db.CreditBalanceParams{ClinicID: st.ClinicID, PatientID: st.PatientID, Currency: st.Currency})
-	if err != nil {
-		return nil, fmt.Errorf("read credit: %w", err)
-	}
-	rows, err := q.StatementEntryList(ctx, db.StatementEntryListParams{
+	rows, err := q.StatementRead(ctx, db.StatementReadParams{
 		PatientID: st.PatientID, ClinicID: st.ClinicID, Currency: st.Currency, FromTime: from, UntilTime: until,
 		AfterTime: mark.Time, AfterID: mark.ID, RowLimit: int32(limit) + 1,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list entries: %w", err)
+		return nil, fmt.Errorf("read statement: %w", err)
 	}
-	rows, st.Next = care.Paginate(rows, limit, func(last db.StatementEntryListRow) string {
+	st.OpeningMinor, st.ClosingMinor = rows[0].OpeningMinor, rows[0].ClosingMinor
+	if rows[0].Type == "" { // There is no entry.
+		rows = nil
+	}
+	st.CreditMinor, err = q.CreditBalance(ctx, db.CreditBalanceParams{ClinicID: st.ClinicID, PatientID: st.PatientID, Currency: st.Currency})
+	if err != nil {
+		return nil, fmt.Errorf("read credit: %w", err)
+	}
+	rows, st.Next = care.Paginate(rows, limit, func(last db.StatementReadRow) string {
 		return care.PageCursor{Time: last.At, ID: last.ID}.String()
 	})
 	return addEntries(st, rows), nil
 }
 
-func addEntries(st *Statement, rows []db.StatementEntryListRow) (shown []uuid.UUID) {
+func addEntries(st *Statement, rows []db.StatementReadRow) (shown []uuid.UUID) {
 	seen := map[uuid.UUID]bool{}
 	for _, r := range rows {
 		st.Items = append(st.Items, StatementEntry{

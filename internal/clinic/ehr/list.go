@@ -3,6 +3,7 @@ package ehr
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -65,9 +67,15 @@ func (f *Filter) code() (system, code string) {
 	return "", f.Code
 }
 
-// List returns the records that the actor may see, in descending order of EffectiveAt. If the actor
-// may not see any records of the patient or at the clinic, the error is care.NotFound for the
-// patient, and care.Forbidden for the clinic.
+// manyPatients is the number of patients above which an actor's list is read from the records of
+// their clinics: looking up the newest record of each of their patients takes longer.
+const manyPatients = 1000
+
+// List returns the records that the actor may see, in descending order of EffectiveAt. With a filter,
+// and for an actor with more than a thousand patients, a page may be short, or empty, and have a next
+// one: at most 1,000 records of each index are looked at for it. If the actor may not see any records of
+// the patient or at the clinic, the error is care.NotFound for the patient, and care.Forbidden for the
+// clinic.
 func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B], error) {
 	from, err := f.check(k.spec)
 	if err != nil {
@@ -76,16 +84,18 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 	page := Page[B]{Items: []Record[B]{}}
 	err = k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if err := q.RecordListPlanForValues(ctx); err != nil {
+		if err := q.PlanForAnyValues(ctx); err != nil {
 			return fmt.Errorf("list records: %w", err)
 		}
-		rows, err := k.rows(ctx, q, cmd.Actor, f, from)
+		found, err := k.rows(ctx, q, cmd.Actor, f, from)
 		if err != nil {
 			return fmt.Errorf("list records: %w", err)
 		}
-		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.Record) string {
-			return care.PageCursor{Time: last.EffectiveAt, ID: last.ID}.String()
+		found, next := care.PaginateFiltered(found, f.Limit, func(r db.RecordListOfPatientRow) (care.Place, care.PageCursor) {
+			return care.Place{Matches: r.Matches, LastRead: r.LastRead}, care.PageCursor{Time: r.Record.EffectiveAt, ID: r.Record.ID}
 		})
+		page.Next = next.String()
+		rows := postgres.ConvertRows(found, func(r db.RecordListOfPatientRow) db.Record { return r.Record })
 		for _, row := range rows {
 			// Members of their own care team see in a list what patients see.
 			v, _ := viewOf(cmd.Actor, row, standing{onCareTeam: row.PatientID != cmd.Actor.UserID})
@@ -109,34 +119,75 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 	return page, nil
 }
 
-// rows reads one row more than the page holds, to detect whether there is a next page.
-func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.Record, error) {
+// rows reads one row more than the page holds, to detect whether there is a next page, along the index
+// that leaves the fewest records to the other filters.
+func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.RecordListOfPatientRow, error) {
 	system, code := f.code()
-	p := db.RecordListVisibleParams{
+	p := db.RecordListOfPatientParams{
 		Kind: k.name, PatientID: care.NonZero(f.PatientID), ClinicID: care.NonZero(f.ClinicID), DoctorID: care.NonZero(f.DoctorID),
 		Status: care.NonZero(f.Status), CodeSystem: care.NonZero(system), Code: care.NonZero(code),
 		FromTime: f.From, BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.RecordRead), ActorID: actor.UserID,
-		DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
-		TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
-		AuthorClinics: actor.ClinicsFor(care.RecordRead, care.Author), ActorText: actor.ID,
+		DoctorClinics: f.at(actor.ClinicsFor(care.RecordRead, care.Responsible)),
+		TeamClinics:   f.at(actor.ClinicsFor(care.RecordRead, care.CareTeam)),
+		AuthorClinics: f.at(actor.ClinicsFor(care.RecordRead, care.Author)), ActorText: actor.ID,
 		RowLimit: int32(f.Limit) + 1,
 	}
 	if f.AuthorID != uuid.Nil {
 		p.AuthorID = new(f.AuthorID.String())
 	}
-	// The most selective filter comes first.
+	if p.PatientID == nil && len(p.DoctorClinics)+len(p.TeamClinics)+len(p.AuthorClinics) == 0 {
+		p.PatientID = &actor.UserID // They may see only their own.
+	}
 	switch {
 	case p.PatientID != nil:
-		return q.RecordListOfPatient(ctx, db.RecordListOfPatientParams(p))
+		return q.RecordListOfPatient(ctx, p)
 	case p.DoctorID != nil:
-		return q.RecordListOfDoctor(ctx, db.RecordListOfDoctorParams(p))
+		found, err := q.RecordListOfDoctor(ctx, db.RecordListOfDoctorParams(p))
+		return postgres.ConvertRows(found, func(r db.RecordListOfDoctorRow) db.RecordListOfPatientRow { return db.RecordListOfPatientRow(r) }), err
 	case p.AuthorID != nil:
-		return q.RecordListOfAuthor(ctx, db.RecordListOfAuthorParams(p))
-	case p.ClinicID != nil:
-		return q.RecordListOfClinic(ctx, db.RecordListOfClinicParams(p))
-	default:
-		return q.RecordListVisible(ctx, p)
+		found, err := q.RecordListOfAuthor(ctx, db.RecordListOfAuthorParams(p))
+		return postgres.ConvertRows(found, func(r db.RecordListOfAuthorRow) db.RecordListOfPatientRow { return db.RecordListOfPatientRow(r) }), err
 	}
+	return visible(ctx, q, p)
+}
+
+// at returns those of the clinics that the filter selects.
+func (f *Filter) at(clinics []uuid.UUID) []uuid.UUID {
+	if f.ClinicID == uuid.Nil {
+		return clinics
+	}
+	if slices.Contains(clinics, f.ClinicID) {
+		return []uuid.UUID{f.ClinicID}
+	}
+	return []uuid.UUID{}
+}
+
+// visible reads what the actor may see, without a filter by patient, doctor or author.
+func visible(ctx context.Context, q *db.Queries, p db.RecordListOfPatientParams) ([]db.RecordListOfPatientRow, error) {
+	patients, err := q.RecordPatientCount(ctx, db.RecordPatientCountParams{ActorID: p.ActorID, TeamClinics: p.TeamClinics})
+	if err != nil {
+		return nil, err
+	}
+	if patients > manyPatients {
+		found, err := q.RecordListOfClinics(ctx, db.RecordListOfClinicsParams{
+			ClinicID: p.ClinicID, Status: p.Status, CodeSystem: p.CodeSystem, Code: p.Code, Own: p.Own, ActorID: p.ActorID, ActorText: p.ActorText,
+			Kind: p.Kind, FromTime: p.FromTime, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID, RowLimit: p.RowLimit,
+			DoctorClinics: p.DoctorClinics, AuthorClinics: p.AuthorClinics, TeamClinics: p.TeamClinics,
+		})
+		return postgres.ConvertRows(found, func(r db.RecordListOfClinicsRow) db.RecordListOfPatientRow { return db.RecordListOfPatientRow(r) }), err
+	}
+	maxPatients, maxRecords := p.RowLimit, p.RowLimit
+	if p.Status != nil || p.Code != nil { // Some match: more are read, to find these on few pages.
+		maxPatients = max(maxPatients, 100)
+		maxRecords = max(maxRecords, 1000/max(1, min(int32(patients), maxPatients)))
+	}
+	found, err := q.RecordListOfTeams(ctx, db.RecordListOfTeamsParams{
+		ClinicID: p.ClinicID, Status: p.Status, CodeSystem: p.CodeSystem, Code: p.Code, Own: p.Own, ActorID: p.ActorID, ActorText: p.ActorText,
+		Kind: p.Kind, FromTime: p.FromTime, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID, RowLimit: p.RowLimit,
+		MaxPatients: maxPatients, MaxRecords: maxRecords,
+		DoctorClinics: p.DoctorClinics, AuthorClinics: p.AuthorClinics, TeamClinics: p.TeamClinics,
+	})
+	return postgres.ConvertRows(found, func(r db.RecordListOfTeamsRow) db.RecordListOfPatientRow { return db.RecordListOfPatientRow(r) }), err
 }
 
 // emptyList returns the events that audit an empty list, or a denial if the actor may not see any

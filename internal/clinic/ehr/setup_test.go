@@ -90,12 +90,11 @@ func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	clinictest.RequireCode(t, err, code, fields...)
 }
 
-// plan returns the query plan of a list of the doctor with the filter, after several executions on
-// its connection: PostgreSQL plans the first five executions for the specific values.
+// plan returns the plan for any arguments of a list of the doctor with the filter.
 func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 	t.Helper()
-	patient, clinic, doctor, author, sql := "NULL", "NULL", "NULL", "NULL", db.RecordListVisible
 	literal := func(id uuid.UUID) string { return "'" + id.String() + "'" }
+	patient, doctor, author, sql := "NULL", "NULL", "NULL", ""
 	switch {
 	case f.PatientID != uuid.Nil:
 		sql, patient = db.RecordListOfPatient, literal(f.PatientID)
@@ -103,25 +102,21 @@ func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 		sql, doctor = db.RecordListOfDoctor, literal(f.DoctorID)
 	case f.AuthorID != uuid.Nil:
 		sql, author = db.RecordListOfAuthor, literal(f.AuthorID)
-	case f.ClinicID != uuid.Nil:
-		sql, clinic = db.RecordListOfClinic, literal(f.ClinicID)
 	}
-	clinics := "ARRAY[" + literal(b.here) + "::uuid]"
+	clinics, me := "ARRAY["+literal(b.here)+"::uuid]", literal(b.doctor.UserID)
+	arguments := []string{
+		patient, "NULL", doctor, author, "NULL", "NULL", "NULL", "true", me, clinics, me, clinics, clinics,
+		"'lab_report'", "'0001-01-01T00:00:00Z'", "'9999-12-31T00:00:00Z'", literal(uuid.Max), "51",
+	}
 	var plan []string
-	explain := "EXPLAIN EXECUTE list ('lab_report', " + strings.Join([]string{
-		patient, clinic, doctor, author, "NULL", "NULL", "NULL", "'0001-01-01T00:00:00Z'", "'9999-12-31T00:00:00Z'", literal(uuid.Max), "true",
-		literal(b.doctor.UserID), clinics, literal(b.doctor.UserID), clinics, clinics, "51",
-	}, ", ") + ")"
 	require.NoError(t, postgres.InTxAs(t.Context(), b.db.App, b.doctor, func(tx pgx.Tx) error {
-		require.NoError(t, db.New(tx).RecordListPlanForValues(t.Context()))
+		require.NoError(t, db.New(tx).PlanForAnyValues(t.Context()))
 		_, err := tx.Exec(t.Context(), "PREPARE list AS "+sql, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
-		for range 7 {
-			rows, err := tx.Query(t.Context(), explain, pgx.QueryExecModeSimpleProtocol)
-			require.NoError(t, err)
-			plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
-			require.NoError(t, err)
-		}
+		rows, err := tx.Query(t.Context(), "EXPLAIN EXECUTE list ("+strings.Join(arguments, ", ")+")", pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err)
+		plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
 		_, err = tx.Exec(t.Context(), "DEALLOCATE list")
 		return err
 	}))

@@ -1089,7 +1089,7 @@ type ClientInterface interface {
 
 	// ListLabReport List lab reports
 	//
-	// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
+	// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`. So may a page of a caller with more than 1,000 patients, also without filters.
 	//
 	// Corresponds with GET /api/ehr/lab-reports (the `ListLabReport` operationId).
 	ListLabReport(ctx context.Context, params *ListLabReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1171,7 +1171,7 @@ func (c *Client) Audit(ctx context.Context, params *AuditParams, reqEditors ...R
 
 // ListLabReport List lab reports
 //
-// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
+// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`. So may a page of a caller with more than 1,000 patients, also without filters.
 //
 // Corresponds with GET /api/ehr/lab-reports (the `ListLabReport` operationId).
 func (c *Client) ListLabReport(ctx context.Context, params *ListLabReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2026,7 +2026,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListLabReportWithResponse List lab reports
 	//
-	// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
+	// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`. So may a page of a caller with more than 1,000 patients, also without filters.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2956,7 +2956,7 @@ func (c *ClientWithResponses) AuditWithResponse(ctx context.Context, params *Aud
 
 // ListLabReportWithResponse List lab reports
 //
-// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
+// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it. With filters, a page may have fewer items than the limit, or none, although there are more: the list ends with the page without `next`. So may a page of a caller with more than 1,000 patients, also without filters.
 //
 // Returns a wrapper object for the known response body format(s).
 //

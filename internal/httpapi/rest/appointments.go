@@ -85,7 +85,7 @@ func registerAppointmentReads(api *httpapi.Server, service *appointment.Service)
 		Tag: "appointments", Action: care.AppointmentRead,
 		Summary: "List appointments",
 		Description: "The appointments that the caller may see, ordered by start. The list is " +
-			"audited for each patient in it.",
+			"audited for each patient in it. " + shortPages,
 		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		filter := appointment.Filter{

@@ -71,7 +71,7 @@ func registerInbox(api *httpapi.Server, service *inbox.Service) {
 		Summary: "List the inbox",
 		Description: "The caller's own notifications, newest first, without archived ones. `unread` " +
 			"and `unseen` count the whole inbox, regardless of the filters. They are exact up to " +
-			"500 unread notifications.",
+			"500 unread notifications. " + shortPages,
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *inboxInput) (*output, error) {
 		before, err := httpapi.ParseCursor(in.Cursor, care.AfterAll)

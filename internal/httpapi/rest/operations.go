@@ -27,7 +27,7 @@ type Operations interface {
 	// DryRunRules is dispatch.Planner.DryRun; file is empty.
 	DryRunRules(ctx context.Context, file string, in dispatch.DryRunRequest) (dispatch.DryRun, error)
 	// ListSuppressions is notify.ListSuppressions.
-	ListSuppressions(ctx context.Context, f notify.SuppressionFilter) ([]notify.Suppression, error)
+	ListSuppressions(ctx context.Context, f notify.SuppressionFilter) (page []notify.Suppression, next care.PageCursor, err error)
 	// RemoveSuppression is notify.RemoveSuppression.
 	RemoveSuppression(ctx context.Context, cmd care.Command, id uuid.UUID) error
 }

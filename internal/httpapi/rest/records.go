@@ -193,8 +193,9 @@ func registerRecordReads[B any](api *httpapi.Server, k recordRoutes[B]) {
 		ID: "list-" + k.schema, Method: http.MethodGet, Path: k.path, Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
 		Summary:     "List " + k.many,
-		Description: "The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		Description: "The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it. " +
+			shortPages + " So may a page of a caller with more than 1,000 patients, also without filters.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		page, err := k.kind.List(ctx, httpapi.CommandOf(ctx), ehr.Filter{
 			PatientID: in.PatientID, ClinicID: in.ClinicID, DoctorID: in.DoctorID, AuthorID: in.AuthorID, Status: in.Status, Code: in.Code,

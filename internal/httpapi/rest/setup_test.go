@@ -310,8 +310,8 @@ func requireProblem(tb testing.TB, w *httptest.ResponseRecorder, status int, cod
 }
 
 // ListSuppressions implements rest.Operations.
-func (o *operations) ListSuppressions(context.Context, notify.SuppressionFilter) ([]notify.Suppression, error) {
-	return nil, nil
+func (o *operations) ListSuppressions(context.Context, notify.SuppressionFilter) ([]notify.Suppression, care.PageCursor, error) {
+	return nil, care.PageCursor{}, nil
 }
 
 // RemoveSuppression implements rest.Operations.

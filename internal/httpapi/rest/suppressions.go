@@ -32,21 +32,17 @@ func registerSuppressions(api *httpapi.Server, operations Operations, channels [
 		Tag: "operate", Action: care.OperationsRead,
 		Summary: "List suppressions",
 		Description: "The addresses that get no more messages, the last first: channel, reason and " +
-			"person, never the address, of which only a keyed hash is stored.",
+			"person, never the address, of which only a keyed hash is stored. " + shortPages,
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *suppressionsInput) (*output, error) {
 		before, err := httpapi.ParseCursor(in.Cursor, care.AfterAll)
 		if err != nil {
 			return nil, err
 		}
-		all, err := operations.ListSuppressions(ctx, notify.SuppressionFilter{
-			UserID: in.UserID, Channel: in.Channel, Reason: in.Reason, Before: before, Limit: int32(in.Limit) + 1,
+		items, next, err := operations.ListSuppressions(ctx, notify.SuppressionFilter{
+			UserID: in.UserID, Channel: in.Channel, Reason: in.Reason, Before: before, Limit: in.Limit,
 		})
-		var page SuppressionPage
-		page.Items, page.Next = care.Paginate(all, in.Limit, func(s notify.Suppression) string {
-			return care.PageCursor{Time: s.CreatedAt, ID: s.ID}.String()
-		})
-		return &output{page}, err
+		return &output{SuppressionPage{items, next.String()}}, err
 	})
 	restrictChannel(api, "/api/suppressions", channels)
 

@@ -235,162 +235,110 @@ func (q *Queries) AppointmentInsert(ctx context.Context, arg AppointmentInsertPa
 	return i, err
 }
 
-const AppointmentListOfClinic = `-- name: AppointmentListOfClinic :many
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
-FROM appointments AS a
-WHERE a.clinic_id = $1
-    AND a.starts_at >= $2
-    AND a.starts_at < $3::timestamptz
-    AND (a.starts_at, a.id) > ($4::timestamptz, $5::uuid)
-    AND (cardinality($6::text[]) = 0 OR a.status = ANY($6))
-    AND ($7::boolean OR a.visit_type_id = $8::uuid)
-    AND (NOT $9::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-    AND (($10::boolean AND a.patient_id = $11) OR a.clinic_id = ANY($12::uuid[]))
-ORDER BY a.starts_at, a.id
-LIMIT $13
-`
-
-type AppointmentListOfClinicParams struct {
-	ClinicID       uuid.UUID
-	FromTime       time.Time
-	ToTime         time.Time
-	AfterTime      time.Time
-	AfterID        uuid.UUID
-	Statuses       []string
-	AnyVisitType   bool
-	VisitTypeID    uuid.UUID
-	NeedsAttention bool
-	Own            bool
-	ActorID        uuid.UUID
-	Clinics        []uuid.UUID
-	RowLimit       int32
-}
-
-func (q *Queries) AppointmentListOfClinic(ctx context.Context, arg AppointmentListOfClinicParams) ([]Appointment, error) {
-	rows, err := q.db.Query(ctx, AppointmentListOfClinic,
-		arg.ClinicID,
-		arg.FromTime,
-		arg.ToTime,
-		arg.AfterTime,
-		arg.AfterID,
-		arg.Statuses,
-		arg.AnyVisitType,
-		arg.VisitTypeID,
-		arg.NeedsAttention,
-		arg.Own,
-		arg.ActorID,
-		arg.Clinics,
-		arg.RowLimit,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Appointment
-	for rows.Next() {
-		var i Appointment
-		if err := rows.Scan(
-			&i.ID,
-			&i.Version,
-			&i.ClinicID,
-			&i.PatientID,
-			&i.DoctorID,
-			&i.Status,
-			&i.StartsAt,
-			&i.EndsAt,
-			&i.Historic,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.PreviousStatus,
-			&i.VisitTypeID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const AppointmentListOfDoctor = `-- name: AppointmentListOfDoctor :many
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
-FROM appointments AS a
-WHERE a.doctor_id = $1
-    AND ($2::boolean OR a.clinic_id = $3)
-    AND a.starts_at >= $4
-    AND a.starts_at < $5::timestamptz
-    AND (a.starts_at, a.id) > ($6::timestamptz, $7::uuid)
-    AND (cardinality($8::text[]) = 0 OR a.status = ANY($8))
-    AND ($9::boolean OR a.visit_type_id = $10::uuid)
-    AND (NOT $11::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-    AND (($12::boolean AND a.patient_id = $13) OR a.clinic_id = ANY($14::uuid[]))
-ORDER BY a.starts_at, a.id
-LIMIT $15
+SELECT
+    a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by, a.previous_status, a.visit_type_id,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.starts_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            a.id,
+            a.starts_at,
+            (
+                ($1::boolean OR a.clinic_id = $2)
+                AND (cardinality($3::text[]) = 0 OR a.status = ANY($3))
+                AND ($4::boolean OR a.visit_type_id = $5::uuid)
+                AND (($6::boolean AND a.patient_id = $7) OR a.clinic_id = ANY($8::uuid[]))
+                AND (NOT $9::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+        FROM appointments AS a
+        WHERE a.doctor_id = $10
+            AND a.starts_at < $11::timestamptz
+            AND (a.starts_at, a.id) > ($12::timestamptz, $13::uuid)
+        ORDER BY a.starts_at, a.id
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.starts_at, examined.id
+    LIMIT $14
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id
 `
 
 type AppointmentListOfDoctorParams struct {
-	DoctorID       uuid.UUID
 	AnyClinic      bool
 	ClinicID       uuid.UUID
-	FromTime       time.Time
-	ToTime         time.Time
-	AfterTime      time.Time
-	AfterID        uuid.UUID
 	Statuses       []string
 	AnyVisitType   bool
 	VisitTypeID    uuid.UUID
-	NeedsAttention bool
 	Own            bool
 	ActorID        uuid.UUID
 	Clinics        []uuid.UUID
+	NeedsAttention bool
+	DoctorID       uuid.UUID
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
 	RowLimit       int32
 }
 
-func (q *Queries) AppointmentListOfDoctor(ctx context.Context, arg AppointmentListOfDoctorParams) ([]Appointment, error) {
+type AppointmentListOfDoctorRow struct {
+	Appointment Appointment
+	Matches     bool
+	LastRead    bool
+}
+
+func (q *Queries) AppointmentListOfDoctor(ctx context.Context, arg AppointmentListOfDoctorParams) ([]AppointmentListOfDoctorRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentListOfDoctor,
-		arg.DoctorID,
 		arg.AnyClinic,
 		arg.ClinicID,
-		arg.FromTime,
-		arg.ToTime,
-		arg.AfterTime,
-		arg.AfterID,
 		arg.Statuses,
 		arg.AnyVisitType,
 		arg.VisitTypeID,
-		arg.NeedsAttention,
 		arg.Own,
 		arg.ActorID,
 		arg.Clinics,
+		arg.NeedsAttention,
+		arg.DoctorID,
+		arg.ToTime,
+		arg.AfterTime,
+		arg.AfterID,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Appointment
+	var items []AppointmentListOfDoctorRow
 	for rows.Next() {
-		var i Appointment
+		var i AppointmentListOfDoctorRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Version,
-			&i.ClinicID,
-			&i.PatientID,
-			&i.DoctorID,
-			&i.Status,
-			&i.StartsAt,
-			&i.EndsAt,
-			&i.Historic,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.PreviousStatus,
-			&i.VisitTypeID,
+			&i.Appointment.ID,
+			&i.Appointment.Version,
+			&i.Appointment.ClinicID,
+			&i.Appointment.PatientID,
+			&i.Appointment.DoctorID,
+			&i.Appointment.Status,
+			&i.Appointment.StartsAt,
+			&i.Appointment.EndsAt,
+			&i.Appointment.Historic,
+			&i.Appointment.CreatedAt,
+			&i.Appointment.CreatedBy,
+			&i.Appointment.UpdatedAt,
+			&i.Appointment.UpdatedBy,
+			&i.Appointment.PreviousStatus,
+			&i.Appointment.VisitTypeID,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -403,90 +351,121 @@ func (q *Queries) AppointmentListOfDoctor(ctx context.Context, arg AppointmentLi
 }
 
 const AppointmentListOfPatient = `-- name: AppointmentListOfPatient :many
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
-FROM appointments AS a
-WHERE a.patient_id = $1
-    AND ($2::boolean OR a.doctor_id = $3)
-    AND ($4::boolean OR a.clinic_id = $5)
-    AND a.starts_at >= $6
-    AND a.starts_at < $7::timestamptz
-    AND (a.starts_at, a.id) > ($8::timestamptz, $9::uuid)
-    AND (cardinality($10::text[]) = 0 OR a.status = ANY($10))
-    AND ($11::boolean OR a.visit_type_id = $12::uuid)
-    AND (NOT $13::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-    AND (($14::boolean AND a.patient_id = $15) OR a.clinic_id = ANY($16::uuid[]))
-ORDER BY a.starts_at, a.id
-LIMIT $17
+SELECT
+    a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by, a.previous_status, a.visit_type_id,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.starts_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            a.id,
+            a.starts_at,
+            (
+                ($1::boolean OR a.doctor_id = $2)
+                AND ($3::boolean OR a.clinic_id = $4)
+                AND (cardinality($5::text[]) = 0 OR a.status = ANY($5))
+                AND ($6::boolean OR a.visit_type_id = $7::uuid)
+                AND (($8::boolean AND a.patient_id = $9) OR a.clinic_id = ANY($10::uuid[]))
+                AND (NOT $11::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+        FROM appointments AS a
+        WHERE a.patient_id = $12
+            AND a.starts_at < $13::timestamptz
+            AND (a.starts_at, a.id) > ($14::timestamptz, $15::uuid)
+        ORDER BY a.starts_at, a.id
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.starts_at, examined.id
+    LIMIT $16
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id
 `
 
 type AppointmentListOfPatientParams struct {
-	PatientID      uuid.UUID
 	AnyDoctor      bool
 	DoctorID       uuid.UUID
 	AnyClinic      bool
 	ClinicID       uuid.UUID
-	FromTime       time.Time
-	ToTime         time.Time
-	AfterTime      time.Time
-	AfterID        uuid.UUID
 	Statuses       []string
 	AnyVisitType   bool
 	VisitTypeID    uuid.UUID
-	NeedsAttention bool
 	Own            bool
 	ActorID        uuid.UUID
 	Clinics        []uuid.UUID
+	NeedsAttention bool
+	PatientID      uuid.UUID
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
 	RowLimit       int32
+}
+
+type AppointmentListOfPatientRow struct {
+	Appointment Appointment
+	Matches     bool
+	LastRead    bool
 }
 
 // Lists return only what the actor may see: their own, and those of the clinics where they hold a
 // role that reads them. There are several queries rather than one with optional filters, so that
-// each can use its index. A page begins after (after_time, after_id); its appointments start in
-// [from_time, to_time). needs_attention is a scalar subquery, so that it is never computed for the
-// whole table.
-func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentListOfPatientParams) ([]Appointment, error) {
+// each reads along an index, at most 1,000 rows of it, as the lists of deliveries do: the row at which
+// it stopped is returned as last_read, also if it does not match. A page begins after (after_time,
+// after_id); its appointments start before to_time. A bound from below is in after_time too: of two,
+// PostgreSQL may begin at the lower one. needs_attention is a scalar subquery, so that it is never
+// computed for the whole table. They run with PlanForAnyValues.
+func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentListOfPatientParams) ([]AppointmentListOfPatientRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentListOfPatient,
-		arg.PatientID,
 		arg.AnyDoctor,
 		arg.DoctorID,
 		arg.AnyClinic,
 		arg.ClinicID,
-		arg.FromTime,
-		arg.ToTime,
-		arg.AfterTime,
-		arg.AfterID,
 		arg.Statuses,
 		arg.AnyVisitType,
 		arg.VisitTypeID,
-		arg.NeedsAttention,
 		arg.Own,
 		arg.ActorID,
 		arg.Clinics,
+		arg.NeedsAttention,
+		arg.PatientID,
+		arg.ToTime,
+		arg.AfterTime,
+		arg.AfterID,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Appointment
+	var items []AppointmentListOfPatientRow
 	for rows.Next() {
-		var i Appointment
+		var i AppointmentListOfPatientRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Version,
-			&i.ClinicID,
-			&i.PatientID,
-			&i.DoctorID,
-			&i.Status,
-			&i.StartsAt,
-			&i.EndsAt,
-			&i.Historic,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.PreviousStatus,
-			&i.VisitTypeID,
+			&i.Appointment.ID,
+			&i.Appointment.Version,
+			&i.Appointment.ClinicID,
+			&i.Appointment.PatientID,
+			&i.Appointment.DoctorID,
+			&i.Appointment.Status,
+			&i.Appointment.StartsAt,
+			&i.Appointment.EndsAt,
+			&i.Appointment.Historic,
+			&i.Appointment.CreatedAt,
+			&i.Appointment.CreatedBy,
+			&i.Appointment.UpdatedAt,
+			&i.Appointment.UpdatedBy,
+			&i.Appointment.PreviousStatus,
+			&i.Appointment.VisitTypeID,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -499,92 +478,119 @@ func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentL
 }
 
 const AppointmentListVisible = `-- name: AppointmentListVisible :many
-WITH seen AS (
-    (
-        SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
-        FROM appointments AS a
-        WHERE $2::boolean
-            AND a.patient_id = $3
-            AND a.starts_at >= $4
-            AND a.starts_at < $5::timestamptz
-            AND (a.starts_at, a.id) > ($6::timestamptz, $7::uuid)
-            AND (cardinality($8::text[]) = 0 OR a.status = ANY($8))
-            AND ($9::boolean OR a.visit_type_id = $10::uuid)
-            AND (NOT $11::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-        ORDER BY a.starts_at, a.id
-        LIMIT $1
-    )
-    UNION
-    SELECT theirs.id, theirs.version, theirs.clinic_id, theirs.patient_id, theirs.doctor_id, theirs.status, theirs.starts_at, theirs.ends_at, theirs.historic, theirs.created_at, theirs.created_by, theirs.updated_at, theirs.updated_by, theirs.previous_status, theirs.visit_type_id
-    FROM unnest($12::uuid[]) AS c (id)
-    CROSS JOIN LATERAL (
-        SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
-        FROM appointments AS a
-        WHERE a.clinic_id = c.id
-            AND a.starts_at >= $4
-            AND a.starts_at < $5::timestamptz
-            AND (a.starts_at, a.id) > ($6::timestamptz, $7::uuid)
-            AND (cardinality($8::text[]) = 0 OR a.status = ANY($8))
-            AND ($9::boolean OR a.visit_type_id = $10::uuid)
-            AND (NOT $11::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
-        ORDER BY a.starts_at, a.id
-        LIMIT $1
-    ) AS theirs
-)
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
-FROM seen
-ORDER BY starts_at, id
-LIMIT $1
+SELECT
+    a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by, a.previous_status, a.visit_type_id,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.starts_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        (cardinality($1::text[]) = 0 OR a.status = ANY($1))
+                        AND ($2::boolean OR a.visit_type_id = $3::uuid)
+                        AND (NOT $4::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE $5::boolean
+                    AND a.patient_id = $6
+                    AND a.starts_at < $7::timestamptz
+                    AND (a.starts_at, a.id) > ($8::timestamptz, $9::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT $10
+        )
+        UNION ALL
+        SELECT theirs.id, theirs.starts_at, theirs.matches, theirs.last_read
+        FROM unnest($11::uuid[]) AS c (id)
+        CROSS JOIN LATERAL (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        ($2::boolean OR a.visit_type_id = $3::uuid)
+                        AND (NOT $4::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE a.clinic_id = c.id
+                    AND a.starts_at < $7::timestamptz
+                    AND (a.starts_at, a.id) > ($8::timestamptz, $9::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT $10
+        ) AS theirs
+    ) AS found
+    GROUP BY found.starts_at, found.id
+    ORDER BY found.starts_at, found.id
+    LIMIT $10
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id
 `
 
 type AppointmentListVisibleParams struct {
-	RowLimit       int32
-	Own            bool
-	ActorID        uuid.UUID
-	FromTime       time.Time
-	ToTime         time.Time
-	AfterTime      time.Time
-	AfterID        uuid.UUID
 	Statuses       []string
 	AnyVisitType   bool
 	VisitTypeID    uuid.UUID
 	NeedsAttention bool
+	Own            bool
+	ActorID        uuid.UUID
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
+	RowLimit       int32
 	Clinics        []uuid.UUID
 }
 
 type AppointmentListVisibleRow struct {
-	ID             uuid.UUID
-	Version        int64
-	ClinicID       uuid.UUID
-	PatientID      uuid.UUID
-	DoctorID       uuid.UUID
-	Status         string
-	StartsAt       time.Time
-	EndsAt         time.Time
-	Historic       bool
-	CreatedAt      time.Time
-	CreatedBy      string
-	UpdatedAt      time.Time
-	UpdatedBy      string
-	PreviousStatus *string
-	VisitTypeID    *uuid.UUID
+	Appointment Appointment
+	Matches     bool
+	LastRead    bool
 }
 
-// Reads the actor's own appointments and those of each clinic in the order of their index, at most
-// one page of each.
+// Reads the actor's own appointments and those of each clinic in the order of their index. Behind a
+// row that is the last one read of its index, the list is incomplete.
 func (q *Queries) AppointmentListVisible(ctx context.Context, arg AppointmentListVisibleParams) ([]AppointmentListVisibleRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentListVisible,
-		arg.RowLimit,
-		arg.Own,
-		arg.ActorID,
-		arg.FromTime,
-		arg.ToTime,
-		arg.AfterTime,
-		arg.AfterID,
 		arg.Statuses,
 		arg.AnyVisitType,
 		arg.VisitTypeID,
 		arg.NeedsAttention,
+		arg.Own,
+		arg.ActorID,
+		arg.ToTime,
+		arg.AfterTime,
+		arg.AfterID,
+		arg.RowLimit,
 		arg.Clinics,
 	)
 	if err != nil {
@@ -595,21 +601,177 @@ func (q *Queries) AppointmentListVisible(ctx context.Context, arg AppointmentLis
 	for rows.Next() {
 		var i AppointmentListVisibleRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Version,
-			&i.ClinicID,
-			&i.PatientID,
-			&i.DoctorID,
-			&i.Status,
-			&i.StartsAt,
-			&i.EndsAt,
-			&i.Historic,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.PreviousStatus,
-			&i.VisitTypeID,
+			&i.Appointment.ID,
+			&i.Appointment.Version,
+			&i.Appointment.ClinicID,
+			&i.Appointment.PatientID,
+			&i.Appointment.DoctorID,
+			&i.Appointment.Status,
+			&i.Appointment.StartsAt,
+			&i.Appointment.EndsAt,
+			&i.Appointment.Historic,
+			&i.Appointment.CreatedAt,
+			&i.Appointment.CreatedBy,
+			&i.Appointment.UpdatedAt,
+			&i.Appointment.UpdatedBy,
+			&i.Appointment.PreviousStatus,
+			&i.Appointment.VisitTypeID,
+			&i.Matches,
+			&i.LastRead,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const AppointmentListVisibleInStatus = `-- name: AppointmentListVisibleInStatus :many
+SELECT
+    a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by, a.previous_status, a.visit_type_id,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.starts_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        a.status = ANY($1::text[])
+                        AND ($2::boolean OR a.visit_type_id = $3::uuid)
+                        AND (NOT $4::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE $5::boolean
+                    AND a.patient_id = $6
+                    AND a.starts_at < $7::timestamptz
+                    AND (a.starts_at, a.id) > ($8::timestamptz, $9::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT $10
+        )
+        UNION ALL
+        SELECT theirs.id, theirs.starts_at, theirs.matches, theirs.last_read
+        FROM unnest($11::uuid[]) AS c (id)
+        CROSS JOIN unnest($1::text[]) AS s (status)
+        CROSS JOIN LATERAL (
+            SELECT
+                examined.id,
+                examined.starts_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    a.id,
+                    a.starts_at,
+                    (
+                        ($2::boolean OR a.visit_type_id = $3::uuid)
+                        AND (NOT $4::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY a.starts_at, a.id) AS number
+                FROM appointments AS a
+                WHERE a.clinic_id = c.id
+                    AND a.status = s.status
+                    AND a.starts_at < $7::timestamptz
+                    AND (a.starts_at, a.id) > ($8::timestamptz, $9::uuid)
+                ORDER BY a.starts_at, a.id
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.starts_at, examined.id
+            LIMIT $10
+        ) AS theirs
+    ) AS found
+    GROUP BY found.starts_at, found.id
+    ORDER BY found.starts_at, found.id
+    LIMIT $10
+) AS page
+JOIN appointments AS a ON a.id = page.id
+ORDER BY page.starts_at, page.id
+`
+
+type AppointmentListVisibleInStatusParams struct {
+	Statuses       []string
+	AnyVisitType   bool
+	VisitTypeID    uuid.UUID
+	NeedsAttention bool
+	Own            bool
+	ActorID        uuid.UUID
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
+	RowLimit       int32
+	Clinics        []uuid.UUID
+}
+
+type AppointmentListVisibleInStatusRow struct {
+	Appointment Appointment
+	Matches     bool
+	LastRead    bool
+}
+
+// The same with the statuses, each of which has its part of an index: open requests are few among
+// the appointments of years.
+func (q *Queries) AppointmentListVisibleInStatus(ctx context.Context, arg AppointmentListVisibleInStatusParams) ([]AppointmentListVisibleInStatusRow, error) {
+	rows, err := q.db.Query(ctx, AppointmentListVisibleInStatus,
+		arg.Statuses,
+		arg.AnyVisitType,
+		arg.VisitTypeID,
+		arg.NeedsAttention,
+		arg.Own,
+		arg.ActorID,
+		arg.ToTime,
+		arg.AfterTime,
+		arg.AfterID,
+		arg.RowLimit,
+		arg.Clinics,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppointmentListVisibleInStatusRow
+	for rows.Next() {
+		var i AppointmentListVisibleInStatusRow
+		if err := rows.Scan(
+			&i.Appointment.ID,
+			&i.Appointment.Version,
+			&i.Appointment.ClinicID,
+			&i.Appointment.PatientID,
+			&i.Appointment.DoctorID,
+			&i.Appointment.Status,
+			&i.Appointment.StartsAt,
+			&i.Appointment.EndsAt,
+			&i.Appointment.Historic,
+			&i.Appointment.CreatedAt,
+			&i.Appointment.CreatedBy,
+			&i.Appointment.UpdatedAt,
+			&i.Appointment.UpdatedBy,
+			&i.Appointment.PreviousStatus,
+			&i.Appointment.VisitTypeID,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}

@@ -331,15 +331,42 @@ func (b *InboxCountsBatchResults) Close() error {
 }
 
 const InboxList = `-- name: InboxList :batchmany
-SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
-FROM inbox_items AS n
-WHERE n.recipient_id = $1
-    AND n.archived_at IS NULL
-    AND n.held_until IS NULL
-    AND ($2::text = '' OR n.category = $2)
-    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $3)
-    AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement,
+        (
+            ($1::text = '' OR n.category = $1)
+            AND ($2::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $2)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = $3
+        AND n.archived_at IS NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT $6
 `
 
@@ -350,23 +377,44 @@ type InboxListBatchResults struct {
 }
 
 type InboxListParams struct {
-	RecipientID uuid.UUID
 	Category    string
 	ClinicID    uuid.UUID
+	RecipientID uuid.UUID
 	BeforeTime  time.Time
 	BeforeID    uuid.UUID
 	RowLimit    int32
 }
 
+type InboxListRow struct {
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	CreatedAt            time.Time
+	SeenAt               *time.Time
+	ReadAt               *time.Time
+	ArchivedAt           *time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
+}
+
 // Returns the inbox without its archive, newest first. A page continues below (@before_time,
-// @before_id). Each variant of this query has an index.
+// @before_id). Each variant of this query has an index, of which it reads at most 1,000 rows, as the
+// lists of notifications do: the row at which it stopped is returned as last_read, also if it does
+// not match.
 func (q *Queries) InboxList(ctx context.Context, arg []InboxListParams) *InboxListBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {
 		vals := []interface{}{
-			a.RecipientID,
 			a.Category,
 			a.ClinicID,
+			a.RecipientID,
 			a.BeforeTime,
 			a.BeforeID,
 			a.RowLimit,
@@ -377,10 +425,10 @@ func (q *Queries) InboxList(ctx context.Context, arg []InboxListParams) *InboxLi
 	return &InboxListBatchResults{br, len(arg), false}
 }
 
-func (b *InboxListBatchResults) Query(f func(int, []InboxItem, error)) {
+func (b *InboxListBatchResults) Query(f func(int, []InboxListRow, error)) {
 	defer b.br.Close()
 	for t := 0; t < b.tot; t++ {
-		var items []InboxItem
+		var items []InboxListRow
 		if b.closed {
 			if f != nil {
 				f(t, items, ErrBatchAlreadyClosed)
@@ -394,14 +442,13 @@ func (b *InboxListBatchResults) Query(f func(int, []InboxItem, error)) {
 			}
 			defer rows.Close()
 			for rows.Next() {
-				var i InboxItem
+				var i InboxListRow
 				if err := rows.Scan(
 					&i.ID,
 					&i.EventPosition,
 					&i.EventID,
 					&i.EventType,
 					&i.Subject,
-					&i.RecipientID,
 					&i.ClinicID,
 					&i.Category,
 					&i.Priority,
@@ -409,9 +456,10 @@ func (b *InboxListBatchResults) Query(f func(int, []InboxItem, error)) {
 					&i.SeenAt,
 					&i.ReadAt,
 					&i.ArchivedAt,
-					&i.HeldUntil,
 					&i.AcknowledgedAt,
 					&i.NeedsAcknowledgement,
+					&i.Matches,
+					&i.LastRead,
 				); err != nil {
 					return err
 				}
@@ -431,15 +479,42 @@ func (b *InboxListBatchResults) Close() error {
 }
 
 const InboxListArchived = `-- name: InboxListArchived :batchmany
-SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
-FROM inbox_items AS n
-WHERE n.recipient_id = $1
-    AND n.archived_at IS NOT NULL
-    AND n.held_until IS NULL
-    AND ($2::text = '' OR n.category = $2)
-    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $3)
-    AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement,
+        (
+            ($1::text = '' OR n.category = $1)
+            AND ($2::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $2)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = $3
+        AND n.archived_at IS NOT NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT $6
 `
 
@@ -450,21 +525,40 @@ type InboxListArchivedBatchResults struct {
 }
 
 type InboxListArchivedParams struct {
-	RecipientID uuid.UUID
 	Category    string
 	ClinicID    uuid.UUID
+	RecipientID uuid.UUID
 	BeforeTime  time.Time
 	BeforeID    uuid.UUID
 	RowLimit    int32
+}
+
+type InboxListArchivedRow struct {
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	CreatedAt            time.Time
+	SeenAt               *time.Time
+	ReadAt               *time.Time
+	ArchivedAt           *time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
 }
 
 func (q *Queries) InboxListArchived(ctx context.Context, arg []InboxListArchivedParams) *InboxListArchivedBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {
 		vals := []interface{}{
-			a.RecipientID,
 			a.Category,
 			a.ClinicID,
+			a.RecipientID,
 			a.BeforeTime,
 			a.BeforeID,
 			a.RowLimit,
@@ -475,10 +569,10 @@ func (q *Queries) InboxListArchived(ctx context.Context, arg []InboxListArchived
 	return &InboxListArchivedBatchResults{br, len(arg), false}
 }
 
-func (b *InboxListArchivedBatchResults) Query(f func(int, []InboxItem, error)) {
+func (b *InboxListArchivedBatchResults) Query(f func(int, []InboxListArchivedRow, error)) {
 	defer b.br.Close()
 	for t := 0; t < b.tot; t++ {
-		var items []InboxItem
+		var items []InboxListArchivedRow
 		if b.closed {
 			if f != nil {
 				f(t, items, ErrBatchAlreadyClosed)
@@ -492,14 +586,13 @@ func (b *InboxListArchivedBatchResults) Query(f func(int, []InboxItem, error)) {
 			}
 			defer rows.Close()
 			for rows.Next() {
-				var i InboxItem
+				var i InboxListArchivedRow
 				if err := rows.Scan(
 					&i.ID,
 					&i.EventPosition,
 					&i.EventID,
 					&i.EventType,
 					&i.Subject,
-					&i.RecipientID,
 					&i.ClinicID,
 					&i.Category,
 					&i.Priority,
@@ -507,9 +600,10 @@ func (b *InboxListArchivedBatchResults) Query(f func(int, []InboxItem, error)) {
 					&i.SeenAt,
 					&i.ReadAt,
 					&i.ArchivedAt,
-					&i.HeldUntil,
 					&i.AcknowledgedAt,
 					&i.NeedsAcknowledgement,
+					&i.Matches,
+					&i.LastRead,
 				); err != nil {
 					return err
 				}
@@ -529,16 +623,43 @@ func (b *InboxListArchivedBatchResults) Close() error {
 }
 
 const InboxListUnacknowledged = `-- name: InboxListUnacknowledged :batchmany
-SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
-FROM inbox_items AS n
-WHERE n.recipient_id = $1
-    AND n.needs_acknowledgement
-    AND n.acknowledged_at IS NULL
-    AND n.held_until IS NULL
-    AND ($2::text = '' OR n.category = $2)
-    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $3)
-    AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement,
+        (
+            ($1::text = '' OR n.category = $1)
+            AND ($2::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $2)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = $3
+        AND n.needs_acknowledgement
+        AND n.acknowledged_at IS NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < ($4::timestamptz, $5::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT $6
 `
 
@@ -549,12 +670,31 @@ type InboxListUnacknowledgedBatchResults struct {
 }
 
 type InboxListUnacknowledgedParams struct {
-	RecipientID uuid.UUID
 	Category    string
 	ClinicID    uuid.UUID
+	RecipientID uuid.UUID
 	BeforeTime  time.Time
 	BeforeID    uuid.UUID
 	RowLimit    int32
+}
+
+type InboxListUnacknowledgedRow struct {
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	CreatedAt            time.Time
+	SeenAt               *time.Time
+	ReadAt               *time.Time
+	ArchivedAt           *time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
 }
 
 // Returns what still has to be acknowledged, also from the archive.
@@ -562,9 +702,9 @@ func (q *Queries) InboxListUnacknowledged(ctx context.Context, arg []InboxListUn
 	batch := &pgx.Batch{}
 	for _, a := range arg {
 		vals := []interface{}{
-			a.RecipientID,
 			a.Category,
 			a.ClinicID,
+			a.RecipientID,
 			a.BeforeTime,
 			a.BeforeID,
 			a.RowLimit,
@@ -575,10 +715,10 @@ func (q *Queries) InboxListUnacknowledged(ctx context.Context, arg []InboxListUn
 	return &InboxListUnacknowledgedBatchResults{br, len(arg), false}
 }
 
-func (b *InboxListUnacknowledgedBatchResults) Query(f func(int, []InboxItem, error)) {
+func (b *InboxListUnacknowledgedBatchResults) Query(f func(int, []InboxListUnacknowledgedRow, error)) {
 	defer b.br.Close()
 	for t := 0; t < b.tot; t++ {
-		var items []InboxItem
+		var items []InboxListUnacknowledgedRow
 		if b.closed {
 			if f != nil {
 				f(t, items, ErrBatchAlreadyClosed)
@@ -592,14 +732,13 @@ func (b *InboxListUnacknowledgedBatchResults) Query(f func(int, []InboxItem, err
 			}
 			defer rows.Close()
 			for rows.Next() {
-				var i InboxItem
+				var i InboxListUnacknowledgedRow
 				if err := rows.Scan(
 					&i.ID,
 					&i.EventPosition,
 					&i.EventID,
 					&i.EventType,
 					&i.Subject,
-					&i.RecipientID,
 					&i.ClinicID,
 					&i.Category,
 					&i.Priority,
@@ -607,9 +746,10 @@ func (b *InboxListUnacknowledgedBatchResults) Query(f func(int, []InboxItem, err
 					&i.SeenAt,
 					&i.ReadAt,
 					&i.ArchivedAt,
-					&i.HeldUntil,
 					&i.AcknowledgedAt,
 					&i.NeedsAcknowledgement,
+					&i.Matches,
+					&i.LastRead,
 				); err != nil {
 					return err
 				}
@@ -629,17 +769,44 @@ func (b *InboxListUnacknowledgedBatchResults) Close() error {
 }
 
 const InboxListUnread = `-- name: InboxListUnread :batchmany
-SELECT n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement
-FROM inbox_items AS n
-WHERE n.recipient_id = $1
-    AND n.read_at IS NULL
-    AND n.archived_at IS NULL
-    AND n.held_until IS NULL
-    AND (NOT $2::boolean OR n.seen_at IS NULL)
-    AND ($3::text = '' OR n.category = $3)
-    AND ($4::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $4)
-    AND (n.created_at, n.id) < ($5::timestamptz, $6::uuid)
-ORDER BY n.created_at DESC, n.id DESC
+SELECT
+    i.id,
+    i.event_position,
+    i.event_id,
+    i.event_type,
+    i.subject,
+    i.clinic_id,
+    i.category,
+    i.priority,
+    i.created_at,
+    i.seen_at,
+    i.read_at,
+    i.archived_at,
+    i.acknowledged_at,
+    i.needs_acknowledgement,
+    i.matches,
+    (i.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        n.id, n.event_position, n.event_id, n.event_type, n.subject, n.recipient_id, n.clinic_id, n.category, n.priority, n.created_at, n.seen_at, n.read_at, n.archived_at, n.held_until, n.acknowledged_at, n.needs_acknowledgement,
+        (
+            (NOT $1::boolean OR n.seen_at IS NULL)
+            AND ($2::text = '' OR n.category = $2)
+            AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR n.clinic_id = $3)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY n.created_at DESC, n.id DESC) AS number
+    FROM inbox_items AS n
+    WHERE n.recipient_id = $4
+        AND n.read_at IS NULL
+        AND n.archived_at IS NULL
+        AND n.held_until IS NULL
+        AND (n.created_at, n.id) < ($5::timestamptz, $6::uuid)
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1000
+) AS i
+WHERE i.matches
+    OR i.number = 1000
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT $7
 `
 
@@ -650,23 +817,42 @@ type InboxListUnreadBatchResults struct {
 }
 
 type InboxListUnreadParams struct {
-	RecipientID uuid.UUID
 	Unseen      bool
 	Category    string
 	ClinicID    uuid.UUID
+	RecipientID uuid.UUID
 	BeforeTime  time.Time
 	BeforeID    uuid.UUID
 	RowLimit    int32
+}
+
+type InboxListUnreadRow struct {
+	ID                   uuid.UUID
+	EventPosition        int64
+	EventID              uuid.UUID
+	EventType            string
+	Subject              string
+	ClinicID             *uuid.UUID
+	Category             string
+	Priority             string
+	CreatedAt            time.Time
+	SeenAt               *time.Time
+	ReadAt               *time.Time
+	ArchivedAt           *time.Time
+	AcknowledgedAt       *time.Time
+	NeedsAcknowledgement bool
+	Matches              bool
+	LastRead             bool
 }
 
 func (q *Queries) InboxListUnread(ctx context.Context, arg []InboxListUnreadParams) *InboxListUnreadBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {
 		vals := []interface{}{
-			a.RecipientID,
 			a.Unseen,
 			a.Category,
 			a.ClinicID,
+			a.RecipientID,
 			a.BeforeTime,
 			a.BeforeID,
 			a.RowLimit,
@@ -677,10 +863,10 @@ func (q *Queries) InboxListUnread(ctx context.Context, arg []InboxListUnreadPara
 	return &InboxListUnreadBatchResults{br, len(arg), false}
 }
 
-func (b *InboxListUnreadBatchResults) Query(f func(int, []InboxItem, error)) {
+func (b *InboxListUnreadBatchResults) Query(f func(int, []InboxListUnreadRow, error)) {
 	defer b.br.Close()
 	for t := 0; t < b.tot; t++ {
-		var items []InboxItem
+		var items []InboxListUnreadRow
 		if b.closed {
 			if f != nil {
 				f(t, items, ErrBatchAlreadyClosed)
@@ -694,14 +880,13 @@ func (b *InboxListUnreadBatchResults) Query(f func(int, []InboxItem, error)) {
 			}
 			defer rows.Close()
 			for rows.Next() {
-				var i InboxItem
+				var i InboxListUnreadRow
 				if err := rows.Scan(
 					&i.ID,
 					&i.EventPosition,
 					&i.EventID,
 					&i.EventType,
 					&i.Subject,
-					&i.RecipientID,
 					&i.ClinicID,
 					&i.Category,
 					&i.Priority,
@@ -709,9 +894,10 @@ func (b *InboxListUnreadBatchResults) Query(f func(int, []InboxItem, error)) {
 					&i.SeenAt,
 					&i.ReadAt,
 					&i.ArchivedAt,
-					&i.HeldUntil,
 					&i.AcknowledgedAt,
 					&i.NeedsAcknowledgement,
+					&i.Matches,
+					&i.LastRead,
 				); err != nil {
 					return err
 				}

@@ -1236,43 +1236,6 @@ func (q *Queries) RefundInsert(ctx context.Context, arg RefundInsertParams) (Ref
 	return i, err
 }
 
-const StatementBalances = `-- name: StatementBalances :one
-SELECT
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < $1::timestamptz), 0)::bigint AS opening_minor,
-    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < $2::timestamptz), 0)::bigint AS closing_minor
-FROM statement_entries AS e
-WHERE e.patient_id = $3
-    AND e.clinic_id = $4
-    AND e.currency = $5
-`
-
-type StatementBalancesParams struct {
-	FromTime  time.Time
-	UntilTime time.Time
-	PatientID uuid.UUID
-	ClinicID  uuid.UUID
-	Currency  string
-}
-
-type StatementBalancesRow struct {
-	OpeningMinor int64
-	ClosingMinor int64
-}
-
-// Returns the balance of the account before from_time and before until_time.
-func (q *Queries) StatementBalances(ctx context.Context, arg StatementBalancesParams) (StatementBalancesRow, error) {
-	row := q.db.QueryRow(ctx, StatementBalances,
-		arg.FromTime,
-		arg.UntilTime,
-		arg.PatientID,
-		arg.ClinicID,
-		arg.Currency,
-	)
-	var i StatementBalancesRow
-	err := row.Scan(&i.OpeningMinor, &i.ClosingMinor)
-	return i, err
-}
-
 const StatementCurrencyList = `-- name: StatementCurrencyList :many
 SELECT DISTINCT currency
 FROM invoices
@@ -1306,32 +1269,70 @@ func (q *Queries) StatementCurrencyList(ctx context.Context, arg StatementCurren
 	return items, nil
 }
 
-const StatementEntryList = `-- name: StatementEntryList :many
-SELECT
-    r.at::timestamptz AS at,
-    r.type,
-    r.id,
-    r.invoice_id,
-    r.number,
-    r.amount_minor,
-    r.balance_minor
-FROM (
-    SELECT
-        e.patient_id, e.clinic_id, e.currency, e.at, e.type, e.id, e.invoice_id, e.number, e.amount_minor,
-        sum(e.amount_minor) OVER (ORDER BY e.at, e.id, e.type ROWS UNBOUNDED PRECEDING)::bigint AS balance_minor
+const StatementKnown = `-- name: StatementKnown :one
+SELECT EXISTS (
+    SELECT 1
+    FROM invoices
+    WHERE patient_id = $1
+        AND clinic_id = $2
+)
+`
+
+type StatementKnownParams struct {
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+}
+
+// Reports whether the patient has an invoice at the clinic.
+func (q *Queries) StatementKnown(ctx context.Context, arg StatementKnownParams) (bool, error) {
+	row := q.db.QueryRow(ctx, StatementKnown, arg.PatientID, arg.ClinicID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const StatementRead = `-- name: StatementRead :many
+WITH entries AS MATERIALIZED (
+    SELECT patient_id, clinic_id, currency, at, type, id, invoice_id, number, amount_minor
     FROM statement_entries AS e
     WHERE e.patient_id = $1
         AND e.clinic_id = $2
         AND e.currency = $3
-) AS r
-WHERE r.at >= $4::timestamptz
-    AND r.at < $5::timestamptz
-    AND (r.at, r.id) > ($6::timestamptz, $7::uuid)
-ORDER BY r.at, r.id, r.type
-LIMIT $8
+), balances AS (
+    SELECT
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.at < $4::timestamptz), 0)::bigint AS opening_minor,
+        coalesce(sum(e.amount_minor) FILTER (WHERE e.at < $5::timestamptz), 0)::bigint AS closing_minor
+    FROM entries AS e
+), page AS (
+    SELECT r.patient_id, r.clinic_id, r.currency, r.at, r.type, r.id, r.invoice_id, r.number, r.amount_minor, r.balance_minor
+    FROM (
+        SELECT
+            e.patient_id, e.clinic_id, e.currency, e.at, e.type, e.id, e.invoice_id, e.number, e.amount_minor,
+            sum(e.amount_minor) OVER (ORDER BY e.at, e.id, e.type ROWS UNBOUNDED PRECEDING)::bigint AS balance_minor
+        FROM entries AS e
+    ) AS r
+    WHERE r.at >= $4
+        AND r.at < $5
+        AND (r.at, r.id) > ($6::timestamptz, $7::uuid)
+    ORDER BY r.at, r.id, r.type
+    LIMIT $8
+)
+SELECT
+    b.opening_minor::bigint AS opening_minor,
+    b.closing_minor::bigint AS closing_minor,
+    coalesce(p.at, '0001-01-01 00:00:00+00')::timestamptz AS at,
+    coalesce(p.type, '')::text AS type,
+    coalesce(p.id, '00000000-0000-0000-0000-000000000000')::uuid AS id,
+    coalesce(p.invoice_id, '00000000-0000-0000-0000-000000000000')::uuid AS invoice_id,
+    p.number,
+    coalesce(p.amount_minor, 0)::bigint AS amount_minor,
+    coalesce(p.balance_minor, 0)::bigint AS balance_minor
+FROM balances AS b
+LEFT JOIN page AS p ON true
+ORDER BY p.at, p.id, p.type
 `
 
-type StatementEntryListParams struct {
+type StatementReadParams struct {
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
 	Currency  string
@@ -1342,7 +1343,9 @@ type StatementEntryListParams struct {
 	RowLimit  int32
 }
 
-type StatementEntryListRow struct {
+type StatementReadRow struct {
+	OpeningMinor int64
+	ClosingMinor int64
 	At           time.Time
 	Type         string
 	ID           uuid.UUID
@@ -1352,10 +1355,12 @@ type StatementEntryListRow struct {
 	BalanceMinor int64
 }
 
-// Returns the entries from from_time until before until_time, each with the balance after it. A
-// page begins after (after_time, after_id).
-func (q *Queries) StatementEntryList(ctx context.Context, arg StatementEntryListParams) ([]StatementEntryListRow, error) {
-	rows, err := q.db.Query(ctx, StatementEntryList,
+// Returns the balance of the account before from_time and before until_time, and the entries between
+// these, each with the balance after it. A page begins after (after_time, after_id). All entries are read
+// for the balances, so that both are one statement. Without an entry on the page there is one row, whose
+// type is empty.
+func (q *Queries) StatementRead(ctx context.Context, arg StatementReadParams) ([]StatementReadRow, error) {
+	rows, err := q.db.Query(ctx, StatementRead,
 		arg.PatientID,
 		arg.ClinicID,
 		arg.Currency,
@@ -1369,10 +1374,12 @@ func (q *Queries) StatementEntryList(ctx context.Context, arg StatementEntryList
 		return nil, err
 	}
 	defer rows.Close()
-	var items []StatementEntryListRow
+	var items []StatementReadRow
 	for rows.Next() {
-		var i StatementEntryListRow
+		var i StatementReadRow
 		if err := rows.Scan(
+			&i.OpeningMinor,
+			&i.ClosingMinor,
 			&i.At,
 			&i.Type,
 			&i.ID,

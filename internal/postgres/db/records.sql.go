@@ -66,39 +66,64 @@ func (q *Queries) RecordGet(ctx context.Context, arg RecordGetParams) (RecordGet
 }
 
 const RecordListOfAuthor = `-- name: RecordListOfAuthor :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
-FROM records AS r
-WHERE r.kind = $1
-    AND ($2::uuid IS NULL OR r.patient_id = $2)
-    AND ($3::uuid IS NULL OR r.clinic_id = $3)
-    AND ($4::uuid IS NULL OR r.doctor_id = $4)
-    AND r.created_by = $5::text
-    AND ($6::text IS NULL OR r.status = $6)
-    AND ($7::text IS NULL OR r.code_system = $7)
-    AND ($8::text IS NULL OR r.code = $8)
-    AND r.effective_at >= $9
-    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
-    AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
-        ))
-        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
-        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = $13
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $18
+SELECT
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version, r.held_until,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.effective_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            r.id,
+            r.effective_at,
+            (
+                ($1::uuid IS NULL OR r.patient_id = $1)
+                AND ($2::uuid IS NULL OR r.clinic_id = $2)
+                AND ($3::uuid IS NULL OR r.doctor_id = $3)
+                AND ($4::text IS NULL OR r.created_by = $4)
+                AND ($5::text IS NULL OR r.status = $5)
+                AND ($6::text IS NULL OR r.code_system = $6)
+                AND ($7::text IS NULL OR r.code = $7)
+                AND (
+                    ($8::boolean AND r.patient_id = $9 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                        r.status <> 'entered-in-error'
+                        OR num_nonnulls($3::uuid, $4::text, $6::text, $7::text) = 0
+                    ))
+                    OR (r.doctor_id = $9 AND r.clinic_id = ANY($10::uuid[]))
+                    OR (r.created_by = $11 AND r.clinic_id = ANY($12::uuid[]))
+                    OR (r.clinic_id = ANY($13::uuid[]) AND EXISTS (
+                        SELECT 1
+                        FROM care_team AS t
+                        WHERE t.patient_id = r.patient_id
+                            AND t.clinic_id = r.clinic_id
+                            AND t.member_id = $9
+                        OFFSET 0
+                    ))
+                )
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+        FROM records AS r
+        WHERE r.kind = $14
+            AND r.created_by = $4::text
+            AND r.effective_at >= $15
+            AND (r.effective_at, r.id) < ($16::timestamptz, $17::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.effective_at DESC, examined.id DESC
+    LIMIT $18
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC
 `
 
 type RecordListOfAuthorParams struct {
-	Kind          string
 	PatientID     *uuid.UUID
 	ClinicID      *uuid.UUID
 	DoctorID      *uuid.UUID
@@ -106,21 +131,27 @@ type RecordListOfAuthorParams struct {
 	Status        *string
 	CodeSystem    *string
 	Code          *string
-	FromTime      time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
 	ActorText     string
 	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
+	Kind          string
+	FromTime      time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
 	RowLimit      int32
 }
 
-func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthorParams) ([]Record, error) {
+type RecordListOfAuthorRow struct {
+	Record   Record
+	Matches  bool
+	LastRead bool
+}
+
+func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthorParams) ([]RecordListOfAuthorRow, error) {
 	rows, err := q.db.Query(ctx, RecordListOfAuthor,
-		arg.Kind,
 		arg.PatientID,
 		arg.ClinicID,
 		arg.DoctorID,
@@ -128,43 +159,46 @@ func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthor
 		arg.Status,
 		arg.CodeSystem,
 		arg.Code,
-		arg.FromTime,
-		arg.BeforeTime,
-		arg.BeforeID,
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
 		arg.ActorText,
 		arg.AuthorClinics,
 		arg.TeamClinics,
+		arg.Kind,
+		arg.FromTime,
+		arg.BeforeTime,
+		arg.BeforeID,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Record
+	var items []RecordListOfAuthorRow
 	for rows.Next() {
-		var i Record
+		var i RecordListOfAuthorRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Kind,
-			&i.Version,
-			&i.Status,
-			&i.PatientID,
-			&i.ClinicID,
-			&i.DoctorID,
-			&i.CodeSystem,
-			&i.Code,
-			&i.EffectiveAt,
-			&i.Body,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.Reason,
-			&i.ReleasedVersion,
-			&i.HeldUntil,
+			&i.Record.ID,
+			&i.Record.Kind,
+			&i.Record.Version,
+			&i.Record.Status,
+			&i.Record.PatientID,
+			&i.Record.ClinicID,
+			&i.Record.DoctorID,
+			&i.Record.CodeSystem,
+			&i.Record.Code,
+			&i.Record.EffectiveAt,
+			&i.Record.Body,
+			&i.Record.CreatedAt,
+			&i.Record.CreatedBy,
+			&i.Record.UpdatedAt,
+			&i.Record.UpdatedBy,
+			&i.Record.Reason,
+			&i.Record.ReleasedVersion,
+			&i.Record.HeldUntil,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -176,106 +210,184 @@ func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthor
 	return items, nil
 }
 
-const RecordListOfClinic = `-- name: RecordListOfClinic :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
-FROM records AS r
-WHERE r.kind = $1
-    AND ($2::uuid IS NULL OR r.patient_id = $2)
-    AND r.clinic_id = $3::uuid
-    AND ($4::uuid IS NULL OR r.doctor_id = $4)
-    AND ($5::text IS NULL OR r.created_by = $5)
-    AND ($6::text IS NULL OR r.status = $6)
-    AND ($7::text IS NULL OR r.code_system = $7)
-    AND ($8::text IS NULL OR r.code = $8)
-    AND r.effective_at >= $9
-    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
-    AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
-        ))
-        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
-        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = $13
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $18
+const RecordListOfClinics = `-- name: RecordListOfClinics :many
+SELECT
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version, r.held_until,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.effective_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        ($1::uuid IS NULL OR r.clinic_id = $1)
+                        AND ($2::text IS NULL OR r.status = $2)
+                        AND ($3::text IS NULL OR r.code_system = $3)
+                        AND ($4::text IS NULL OR r.code = $4)
+                        AND $5::boolean AND r.patient_id = $6 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                            r.status <> 'entered-in-error'
+                            OR num_nonnulls($3::text, $4::text) = 0
+                        )
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = $7
+                    AND $5::boolean
+                    AND r.patient_id = $6
+                    AND r.effective_at >= $8
+                    AND (r.effective_at, r.id) < ($9::timestamptz, $10::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT $11
+        )
+        UNION ALL
+        SELECT theirs.id, theirs.effective_at, theirs.matches, theirs.last_read
+        FROM (SELECT DISTINCT unnest($12::uuid[] || $13::uuid[] || $14::uuid[]) AS id) AS c
+        CROSS JOIN LATERAL (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        ($1::uuid IS NULL OR r.clinic_id = $1)
+                        AND ($2::text IS NULL OR r.status = $2)
+                        AND ($3::text IS NULL OR r.code_system = $3)
+                        AND ($4::text IS NULL OR r.code = $4)
+                        AND (
+                            ($5::boolean AND r.patient_id = $6 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                                r.status <> 'entered-in-error'
+                                OR num_nonnulls($3::text, $4::text) = 0
+                            ))
+                            OR (r.doctor_id = $6 AND r.clinic_id = ANY($12::uuid[]))
+                            OR (r.created_by = $15 AND r.clinic_id = ANY($13::uuid[]))
+                            OR (r.clinic_id = ANY($14::uuid[]) AND EXISTS (
+                                SELECT 1
+                                FROM care_team AS t
+                                WHERE t.patient_id = r.patient_id
+                                    AND t.clinic_id = r.clinic_id
+                                    AND t.member_id = $6
+                                OFFSET 0
+                            ))
+                        )
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = $7
+                    AND r.clinic_id = c.id
+                    AND r.effective_at >= $8
+                    AND (r.effective_at, r.id) < ($9::timestamptz, $10::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT $11
+        ) AS theirs
+    ) AS found
+    GROUP BY found.effective_at, found.id
+    ORDER BY found.effective_at DESC, found.id DESC
+    LIMIT $11
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC
 `
 
-type RecordListOfClinicParams struct {
-	Kind          string
-	PatientID     *uuid.UUID
+type RecordListOfClinicsParams struct {
 	ClinicID      *uuid.UUID
-	DoctorID      *uuid.UUID
-	AuthorID      *string
 	Status        *string
 	CodeSystem    *string
 	Code          *string
+	Own           bool
+	ActorID       uuid.UUID
+	Kind          string
 	FromTime      time.Time
 	BeforeTime    time.Time
 	BeforeID      uuid.UUID
-	Own           bool
-	ActorID       uuid.UUID
+	RowLimit      int32
 	DoctorClinics []uuid.UUID
-	ActorText     string
 	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
-	RowLimit      int32
+	ActorText     string
 }
 
-func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinicParams) ([]Record, error) {
-	rows, err := q.db.Query(ctx, RecordListOfClinic,
-		arg.Kind,
-		arg.PatientID,
+type RecordListOfClinicsRow struct {
+	Record   Record
+	Matches  bool
+	LastRead bool
+}
+
+// Without a patient, doctor or author there are two ways. This one is for the members of many care
+// teams: it reads the records of their clinics in order, and checks each. Behind a row that is the last
+// one read of its index, the list is incomplete.
+func (q *Queries) RecordListOfClinics(ctx context.Context, arg RecordListOfClinicsParams) ([]RecordListOfClinicsRow, error) {
+	rows, err := q.db.Query(ctx, RecordListOfClinics,
 		arg.ClinicID,
-		arg.DoctorID,
-		arg.AuthorID,
 		arg.Status,
 		arg.CodeSystem,
 		arg.Code,
+		arg.Own,
+		arg.ActorID,
+		arg.Kind,
 		arg.FromTime,
 		arg.BeforeTime,
 		arg.BeforeID,
-		arg.Own,
-		arg.ActorID,
+		arg.RowLimit,
 		arg.DoctorClinics,
-		arg.ActorText,
 		arg.AuthorClinics,
 		arg.TeamClinics,
-		arg.RowLimit,
+		arg.ActorText,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Record
+	var items []RecordListOfClinicsRow
 	for rows.Next() {
-		var i Record
+		var i RecordListOfClinicsRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Kind,
-			&i.Version,
-			&i.Status,
-			&i.PatientID,
-			&i.ClinicID,
-			&i.DoctorID,
-			&i.CodeSystem,
-			&i.Code,
-			&i.EffectiveAt,
-			&i.Body,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.Reason,
-			&i.ReleasedVersion,
-			&i.HeldUntil,
+			&i.Record.ID,
+			&i.Record.Kind,
+			&i.Record.Version,
+			&i.Record.Status,
+			&i.Record.PatientID,
+			&i.Record.ClinicID,
+			&i.Record.DoctorID,
+			&i.Record.CodeSystem,
+			&i.Record.Code,
+			&i.Record.EffectiveAt,
+			&i.Record.Body,
+			&i.Record.CreatedAt,
+			&i.Record.CreatedBy,
+			&i.Record.UpdatedAt,
+			&i.Record.UpdatedBy,
+			&i.Record.Reason,
+			&i.Record.ReleasedVersion,
+			&i.Record.HeldUntil,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -288,39 +400,64 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 }
 
 const RecordListOfDoctor = `-- name: RecordListOfDoctor :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
-FROM records AS r
-WHERE r.kind = $1
-    AND ($2::uuid IS NULL OR r.patient_id = $2)
-    AND ($3::uuid IS NULL OR r.clinic_id = $3)
-    AND r.doctor_id = $4::uuid
-    AND ($5::text IS NULL OR r.created_by = $5)
-    AND ($6::text IS NULL OR r.status = $6)
-    AND ($7::text IS NULL OR r.code_system = $7)
-    AND ($8::text IS NULL OR r.code = $8)
-    AND r.effective_at >= $9
-    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
-    AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
-        ))
-        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
-        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = $13
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $18
+SELECT
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version, r.held_until,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.effective_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            r.id,
+            r.effective_at,
+            (
+                ($1::uuid IS NULL OR r.patient_id = $1)
+                AND ($2::uuid IS NULL OR r.clinic_id = $2)
+                AND ($3::uuid IS NULL OR r.doctor_id = $3)
+                AND ($4::text IS NULL OR r.created_by = $4)
+                AND ($5::text IS NULL OR r.status = $5)
+                AND ($6::text IS NULL OR r.code_system = $6)
+                AND ($7::text IS NULL OR r.code = $7)
+                AND (
+                    ($8::boolean AND r.patient_id = $9 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                        r.status <> 'entered-in-error'
+                        OR num_nonnulls($3::uuid, $4::text, $6::text, $7::text) = 0
+                    ))
+                    OR (r.doctor_id = $9 AND r.clinic_id = ANY($10::uuid[]))
+                    OR (r.created_by = $11 AND r.clinic_id = ANY($12::uuid[]))
+                    OR (r.clinic_id = ANY($13::uuid[]) AND EXISTS (
+                        SELECT 1
+                        FROM care_team AS t
+                        WHERE t.patient_id = r.patient_id
+                            AND t.clinic_id = r.clinic_id
+                            AND t.member_id = $9
+                        OFFSET 0
+                    ))
+                )
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+        FROM records AS r
+        WHERE r.kind = $14
+            AND r.doctor_id = $3::uuid
+            AND r.effective_at >= $15
+            AND (r.effective_at, r.id) < ($16::timestamptz, $17::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.effective_at DESC, examined.id DESC
+    LIMIT $18
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC
 `
 
 type RecordListOfDoctorParams struct {
-	Kind          string
 	PatientID     *uuid.UUID
 	ClinicID      *uuid.UUID
 	DoctorID      *uuid.UUID
@@ -328,21 +465,27 @@ type RecordListOfDoctorParams struct {
 	Status        *string
 	CodeSystem    *string
 	Code          *string
-	FromTime      time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
 	ActorText     string
 	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
+	Kind          string
+	FromTime      time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
 	RowLimit      int32
 }
 
-func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctorParams) ([]Record, error) {
+type RecordListOfDoctorRow struct {
+	Record   Record
+	Matches  bool
+	LastRead bool
+}
+
+func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctorParams) ([]RecordListOfDoctorRow, error) {
 	rows, err := q.db.Query(ctx, RecordListOfDoctor,
-		arg.Kind,
 		arg.PatientID,
 		arg.ClinicID,
 		arg.DoctorID,
@@ -350,43 +493,46 @@ func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctor
 		arg.Status,
 		arg.CodeSystem,
 		arg.Code,
-		arg.FromTime,
-		arg.BeforeTime,
-		arg.BeforeID,
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
 		arg.ActorText,
 		arg.AuthorClinics,
 		arg.TeamClinics,
+		arg.Kind,
+		arg.FromTime,
+		arg.BeforeTime,
+		arg.BeforeID,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Record
+	var items []RecordListOfDoctorRow
 	for rows.Next() {
-		var i Record
+		var i RecordListOfDoctorRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Kind,
-			&i.Version,
-			&i.Status,
-			&i.PatientID,
-			&i.ClinicID,
-			&i.DoctorID,
-			&i.CodeSystem,
-			&i.Code,
-			&i.EffectiveAt,
-			&i.Body,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.Reason,
-			&i.ReleasedVersion,
-			&i.HeldUntil,
+			&i.Record.ID,
+			&i.Record.Kind,
+			&i.Record.Version,
+			&i.Record.Status,
+			&i.Record.PatientID,
+			&i.Record.ClinicID,
+			&i.Record.DoctorID,
+			&i.Record.CodeSystem,
+			&i.Record.Code,
+			&i.Record.EffectiveAt,
+			&i.Record.Body,
+			&i.Record.CreatedAt,
+			&i.Record.CreatedBy,
+			&i.Record.UpdatedAt,
+			&i.Record.UpdatedBy,
+			&i.Record.Reason,
+			&i.Record.ReleasedVersion,
+			&i.Record.HeldUntil,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -399,39 +545,64 @@ func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctor
 }
 
 const RecordListOfPatient = `-- name: RecordListOfPatient :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
-FROM records AS r
-WHERE r.kind = $1
-    AND r.patient_id = $2::uuid
-    AND ($3::uuid IS NULL OR r.clinic_id = $3)
-    AND ($4::uuid IS NULL OR r.doctor_id = $4)
-    AND ($5::text IS NULL OR r.created_by = $5)
-    AND ($6::text IS NULL OR r.status = $6)
-    AND ($7::text IS NULL OR r.code_system = $7)
-    AND ($8::text IS NULL OR r.code = $8)
-    AND r.effective_at >= $9
-    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
-    AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
-        ))
-        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
-        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = r.patient_id
-                AND t.clinic_id = r.clinic_id
-                AND t.member_id = $13
-        ))
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $18
+SELECT
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version, r.held_until,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        examined.id,
+        examined.effective_at,
+        examined.matches,
+        (examined.number = 1000)::boolean AS last_read
+    FROM (
+        SELECT
+            r.id,
+            r.effective_at,
+            (
+                ($1::uuid IS NULL OR r.patient_id = $1)
+                AND ($2::uuid IS NULL OR r.clinic_id = $2)
+                AND ($3::uuid IS NULL OR r.doctor_id = $3)
+                AND ($4::text IS NULL OR r.created_by = $4)
+                AND ($5::text IS NULL OR r.status = $5)
+                AND ($6::text IS NULL OR r.code_system = $6)
+                AND ($7::text IS NULL OR r.code = $7)
+                AND (
+                    ($8::boolean AND r.patient_id = $9 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                        r.status <> 'entered-in-error'
+                        OR num_nonnulls($3::uuid, $4::text, $6::text, $7::text) = 0
+                    ))
+                    OR (r.doctor_id = $9 AND r.clinic_id = ANY($10::uuid[]))
+                    OR (r.created_by = $11 AND r.clinic_id = ANY($12::uuid[]))
+                    OR (r.clinic_id = ANY($13::uuid[]) AND EXISTS (
+                        SELECT 1
+                        FROM care_team AS t
+                        WHERE t.patient_id = r.patient_id
+                            AND t.clinic_id = r.clinic_id
+                            AND t.member_id = $9
+                        OFFSET 0
+                    ))
+                )
+            )::boolean AS matches,
+            row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+        FROM records AS r
+        WHERE r.kind = $14
+            AND r.patient_id = $1::uuid
+            AND r.effective_at >= $15
+            AND (r.effective_at, r.id) < ($16::timestamptz, $17::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1000
+    ) AS examined
+    WHERE examined.matches
+        OR examined.number = 1000
+    ORDER BY examined.effective_at DESC, examined.id DESC
+    LIMIT $18
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC
 `
 
 type RecordListOfPatientParams struct {
-	Kind          string
 	PatientID     *uuid.UUID
 	ClinicID      *uuid.UUID
 	DoctorID      *uuid.UUID
@@ -439,16 +610,23 @@ type RecordListOfPatientParams struct {
 	Status        *string
 	CodeSystem    *string
 	Code          *string
-	FromTime      time.Time
-	BeforeTime    time.Time
-	BeforeID      uuid.UUID
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
 	ActorText     string
 	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
+	Kind          string
+	FromTime      time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
 	RowLimit      int32
+}
+
+type RecordListOfPatientRow struct {
+	Record   Record
+	Matches  bool
+	LastRead bool
 }
 
 // Lists return only what the actor may see: their own from the first released version on and while
@@ -456,12 +634,13 @@ type RecordListOfPatientParams struct {
 // patients whose care team they are on, at the clinics where they hold a role that lets care teams
 // read (team_clinics); those with them as the doctor, at the clinics where they still are one
 // (doctor_clinics); those with a first version by them, where their role lets an author read
-// (author_clinics; actor_text is the actor's id as stored in records). There is one query for each
-// of these rather than one with optional filters, so that each can use its index, in order. They
-// take the same parameters. A page begins after (before_time, before_id).
-func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatientParams) ([]Record, error) {
+// (author_clinics; actor_text is the actor's id as stored in records). There are several queries
+// rather than one with optional filters, so that each reads along an index, at most 1,000 rows of it,
+// as the lists of deliveries do: the row at which it stopped is returned as last_read, also if it does
+// not match. Those with the same filters take the same parameters. A page begins after (before_time,
+// before_id). They run with PlanForAnyValues.
+func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatientParams) ([]RecordListOfPatientRow, error) {
 	rows, err := q.db.Query(ctx, RecordListOfPatient,
-		arg.Kind,
 		arg.PatientID,
 		arg.ClinicID,
 		arg.DoctorID,
@@ -469,43 +648,46 @@ func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatie
 		arg.Status,
 		arg.CodeSystem,
 		arg.Code,
-		arg.FromTime,
-		arg.BeforeTime,
-		arg.BeforeID,
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
 		arg.ActorText,
 		arg.AuthorClinics,
 		arg.TeamClinics,
+		arg.Kind,
+		arg.FromTime,
+		arg.BeforeTime,
+		arg.BeforeID,
 		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Record
+	var items []RecordListOfPatientRow
 	for rows.Next() {
-		var i Record
+		var i RecordListOfPatientRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Kind,
-			&i.Version,
-			&i.Status,
-			&i.PatientID,
-			&i.ClinicID,
-			&i.DoctorID,
-			&i.CodeSystem,
-			&i.Code,
-			&i.EffectiveAt,
-			&i.Body,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.Reason,
-			&i.ReleasedVersion,
-			&i.HeldUntil,
+			&i.Record.ID,
+			&i.Record.Kind,
+			&i.Record.Version,
+			&i.Record.Status,
+			&i.Record.PatientID,
+			&i.Record.ClinicID,
+			&i.Record.DoctorID,
+			&i.Record.CodeSystem,
+			&i.Record.Code,
+			&i.Record.EffectiveAt,
+			&i.Record.Body,
+			&i.Record.CreatedAt,
+			&i.Record.CreatedBy,
+			&i.Record.UpdatedAt,
+			&i.Record.UpdatedBy,
+			&i.Record.Reason,
+			&i.Record.ReleasedVersion,
+			&i.Record.HeldUntil,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -517,128 +699,258 @@ func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatie
 	return items, nil
 }
 
-const RecordListPlanForValues = `-- name: RecordListPlanForValues :exec
-SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
-`
-
-// Applies to the rest of the transaction. A generic plan assumes that a page's range has few rows
-// and sorts them, which may be all of a clinic's; with known values an index is read in order until
-// the page is full.
-func (q *Queries) RecordListPlanForValues(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, RecordListPlanForValues)
-	return err
-}
-
-const RecordListVisible = `-- name: RecordListVisible :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
-FROM records AS r
-WHERE r.kind = $1
-    AND ($2::uuid IS NULL OR r.patient_id = $2)
-    AND ($3::uuid IS NULL OR r.clinic_id = $3)
-    AND ($4::uuid IS NULL OR r.doctor_id = $4)
-    AND ($5::text IS NULL OR r.created_by = $5)
-    AND ($6::text IS NULL OR r.status = $6)
-    AND ($7::text IS NULL OR r.code_system = $7)
-    AND ($8::text IS NULL OR r.code = $8)
-    AND r.effective_at >= $9
-    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
-    AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-            r.status <> 'entered-in-error'
-            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
-        ))
-        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
-        OR (
-            r.patient_id = ANY(ARRAY(
-                SELECT t.patient_id
-                FROM care_team AS t
-                WHERE t.member_id = $13
-                    AND t.clinic_id = ANY($17::uuid[])
-            ))
-            AND r.clinic_id = ANY($17::uuid[])
-            AND EXISTS (
-                SELECT 1
-                FROM care_team AS t
-                WHERE t.patient_id = r.patient_id
-                    AND t.clinic_id = r.clinic_id
-                    AND t.member_id = $13
-            )
+const RecordListOfTeams = `-- name: RecordListOfTeams :many
+WITH newest AS MATERIALIZED (
+    SELECT
+        t.patient_id,
+        t.clinic_id,
+        n.effective_at,
+        row_number() OVER (ORDER BY n.effective_at DESC, n.id DESC) AS number
+    FROM care_team AS t
+    CROSS JOIN LATERAL (
+        SELECT
+            r.effective_at,
+            r.id
+        FROM records AS r
+        WHERE r.patient_id = t.patient_id
+            AND r.kind = $7
+            AND r.clinic_id = t.clinic_id
+            AND r.effective_at >= $8
+            AND (r.effective_at, r.id) < ($9::timestamptz, $10::uuid)
+        ORDER BY r.effective_at DESC, r.id DESC
+        LIMIT 1
+    ) AS n
+    WHERE t.member_id = $6
+        AND t.clinic_id = ANY($17::uuid[])
+    ORDER BY n.effective_at DESC, n.id DESC
+    LIMIT $16::integer
+)
+SELECT
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version, r.held_until,
+    page.matches,
+    page.last_read
+FROM (
+    SELECT
+        found.id,
+        found.effective_at,
+        bool_or(found.matches)::boolean AS matches,
+        bool_or(found.last_read)::boolean AS last_read
+    FROM (
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        ($1::uuid IS NULL OR r.clinic_id = $1)
+                        AND ($2::text IS NULL OR r.status = $2)
+                        AND ($3::text IS NULL OR r.code_system = $3)
+                        AND ($4::text IS NULL OR r.code = $4)
+                        AND $5::boolean AND r.patient_id = $6 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
+                            r.status <> 'entered-in-error'
+                            OR num_nonnulls($3::text, $4::text) = 0
+                        )
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = $7
+                    AND $5::boolean
+                    AND r.patient_id = $6
+                    AND r.effective_at >= $8
+                    AND (r.effective_at, r.id) < ($9::timestamptz, $10::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT $11
         )
-    )
-ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $18
+        UNION ALL
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        ($1::uuid IS NULL OR r.clinic_id = $1)
+                        AND ($2::text IS NULL OR r.status = $2)
+                        AND ($3::text IS NULL OR r.code_system = $3)
+                        AND ($4::text IS NULL OR r.code = $4)
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = $7
+                    AND r.doctor_id = $6
+                    AND r.clinic_id = ANY($12::uuid[])
+                    AND r.effective_at >= $8
+                    AND (r.effective_at, r.id) < ($9::timestamptz, $10::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT $11
+        )
+        UNION ALL
+        (
+            SELECT
+                examined.id,
+                examined.effective_at,
+                examined.matches,
+                (examined.number = 1000)::boolean AS last_read
+            FROM (
+                SELECT
+                    r.id,
+                    r.effective_at,
+                    (
+                        ($1::uuid IS NULL OR r.clinic_id = $1)
+                        AND ($2::text IS NULL OR r.status = $2)
+                        AND ($3::text IS NULL OR r.code_system = $3)
+                        AND ($4::text IS NULL OR r.code = $4)
+                    )::boolean AS matches,
+                    row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+                FROM records AS r
+                WHERE r.kind = $7
+                    AND r.created_by = $13
+                    AND r.clinic_id = ANY($14::uuid[])
+                    AND r.effective_at >= $8
+                    AND (r.effective_at, r.id) < ($9::timestamptz, $10::uuid)
+                ORDER BY r.effective_at DESC, r.id DESC
+                LIMIT 1000
+            ) AS examined
+            WHERE examined.matches
+                OR examined.number = 1000
+            ORDER BY examined.effective_at DESC, examined.id DESC
+            LIMIT $11
+        )
+        UNION ALL
+        SELECT
+            theirs.id,
+            theirs.effective_at,
+            theirs.matches,
+            (theirs.number = $15::integer OR (p.number = $16::integer AND theirs.number = 1))::boolean AS last_read
+        FROM newest AS p
+        CROSS JOIN LATERAL (
+            SELECT
+                r.id,
+                r.effective_at,
+                (
+                    ($1::uuid IS NULL OR r.clinic_id = $1)
+                    AND ($2::text IS NULL OR r.status = $2)
+                    AND ($3::text IS NULL OR r.code_system = $3)
+                    AND ($4::text IS NULL OR r.code = $4)
+                )::boolean AS matches,
+                row_number() OVER (ORDER BY r.effective_at DESC, r.id DESC) AS number
+            FROM records AS r
+            WHERE r.patient_id = p.patient_id
+                AND r.kind = $7
+                AND r.clinic_id = p.clinic_id
+                AND r.effective_at >= greatest($8, (SELECT l.effective_at FROM newest AS l WHERE l.number = $16::integer))
+                AND (r.effective_at, r.id) < ($9::timestamptz, $10::uuid)
+            ORDER BY r.effective_at DESC, r.id DESC
+            LIMIT $15
+        ) AS theirs
+    ) AS found
+    WHERE found.matches
+        OR found.last_read
+    GROUP BY found.effective_at, found.id
+    ORDER BY found.effective_at DESC, found.id DESC
+    LIMIT $11
+) AS page
+JOIN records AS r ON r.id = page.id
+ORDER BY page.effective_at DESC, page.id DESC
 `
 
-type RecordListVisibleParams struct {
-	Kind          string
-	PatientID     *uuid.UUID
+type RecordListOfTeamsParams struct {
 	ClinicID      *uuid.UUID
-	DoctorID      *uuid.UUID
-	AuthorID      *string
 	Status        *string
 	CodeSystem    *string
 	Code          *string
+	Own           bool
+	ActorID       uuid.UUID
+	Kind          string
 	FromTime      time.Time
 	BeforeTime    time.Time
 	BeforeID      uuid.UUID
-	Own           bool
-	ActorID       uuid.UUID
+	RowLimit      int32
 	DoctorClinics []uuid.UUID
 	ActorText     string
 	AuthorClinics []uuid.UUID
+	MaxRecords    int32
+	MaxPatients   int32
 	TeamClinics   []uuid.UUID
-	RowLimit      int32
 }
 
-// The array of patients is computed once, so that each of the four sources uses an index.
-func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisibleParams) ([]Record, error) {
-	rows, err := q.db.Query(ctx, RecordListVisible,
-		arg.Kind,
-		arg.PatientID,
+type RecordListOfTeamsRow struct {
+	Record   Record
+	Matches  bool
+	LastRead bool
+}
+
+// This one is for others: it reads their own records, those with them as the doctor or the author, and
+// those of their patients. Of the patients it reads max_patients, those with the newest records, and of
+// each max_records, but none older than the newest of the last patient: before that, another one may
+// have records. A page has no more patients than rows, and no more rows of one.
+func (q *Queries) RecordListOfTeams(ctx context.Context, arg RecordListOfTeamsParams) ([]RecordListOfTeamsRow, error) {
+	rows, err := q.db.Query(ctx, RecordListOfTeams,
 		arg.ClinicID,
-		arg.DoctorID,
-		arg.AuthorID,
 		arg.Status,
 		arg.CodeSystem,
 		arg.Code,
+		arg.Own,
+		arg.ActorID,
+		arg.Kind,
 		arg.FromTime,
 		arg.BeforeTime,
 		arg.BeforeID,
-		arg.Own,
-		arg.ActorID,
+		arg.RowLimit,
 		arg.DoctorClinics,
 		arg.ActorText,
 		arg.AuthorClinics,
+		arg.MaxRecords,
+		arg.MaxPatients,
 		arg.TeamClinics,
-		arg.RowLimit,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Record
+	var items []RecordListOfTeamsRow
 	for rows.Next() {
-		var i Record
+		var i RecordListOfTeamsRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Kind,
-			&i.Version,
-			&i.Status,
-			&i.PatientID,
-			&i.ClinicID,
-			&i.DoctorID,
-			&i.CodeSystem,
-			&i.Code,
-			&i.EffectiveAt,
-			&i.Body,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
-			&i.Reason,
-			&i.ReleasedVersion,
-			&i.HeldUntil,
+			&i.Record.ID,
+			&i.Record.Kind,
+			&i.Record.Version,
+			&i.Record.Status,
+			&i.Record.PatientID,
+			&i.Record.ClinicID,
+			&i.Record.DoctorID,
+			&i.Record.CodeSystem,
+			&i.Record.Code,
+			&i.Record.EffectiveAt,
+			&i.Record.Body,
+			&i.Record.CreatedAt,
+			&i.Record.CreatedBy,
+			&i.Record.UpdatedAt,
+			&i.Record.UpdatedBy,
+			&i.Record.Reason,
+			&i.Record.ReleasedVersion,
+			&i.Record.HeldUntil,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -803,6 +1115,30 @@ func (q *Queries) RecordPartiesHold(ctx context.Context, arg RecordPartiesHoldPa
 	var record_parties_hold bool
 	err := row.Scan(&record_parties_hold)
 	return record_parties_hold, err
+}
+
+const RecordPatientCount = `-- name: RecordPatientCount :one
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM care_team AS t
+    WHERE t.member_id = $1
+        AND t.clinic_id = ANY($2::uuid[])
+    LIMIT 1001
+) AS counted
+`
+
+type RecordPatientCountParams struct {
+	ActorID     uuid.UUID
+	TeamClinics []uuid.UUID
+}
+
+// Counts the patients whose care teams the actor is on, at most 1,001.
+func (q *Queries) RecordPatientCount(ctx context.Context, arg RecordPatientCountParams) (int64, error) {
+	row := q.db.QueryRow(ctx, RecordPatientCount, arg.ActorID, arg.TeamClinics)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const RecordReplace = `-- name: RecordReplace :one

@@ -53,20 +53,38 @@ SELECT
     s.reason,
     s.source,
     s.user_id,
-    s.created_at
-FROM suppressions AS s
-WHERE (s.created_at, s.id) < ($1::timestamptz, $2::uuid)
-    AND ($3::text = '' OR s.channel = $3)
-    AND ($4::text = '' OR s.reason = $4)
+    s.created_at,
+    s.matches,
+    (s.number = 1000)::boolean AS last_read
+FROM (
+    SELECT
+        o.id,
+        o.channel,
+        o.reason,
+        o.source,
+        o.user_id,
+        o.created_at,
+        (
+            ($1::text = '' OR o.channel = $1)
+            AND ($2::text = '' OR o.reason = $2)
+        )::boolean AS matches,
+        row_number() OVER (ORDER BY o.created_at DESC, o.id DESC) AS number
+    FROM suppressions AS o
+    WHERE (o.created_at, o.id) < ($3::timestamptz, $4::uuid)
+    ORDER BY o.created_at DESC, o.id DESC
+    LIMIT 1000
+) AS s
+WHERE s.matches
+    OR s.number = 1000
 ORDER BY s.created_at DESC, s.id DESC
 LIMIT $5
 `
 
 type SuppressionListParams struct {
-	BeforeTime time.Time
-	BeforeID   uuid.UUID
 	Channel    string
 	Reason     string
+	BeforeTime time.Time
+	BeforeID   uuid.UUID
 	MaxRows    int32
 }
 
@@ -77,15 +95,19 @@ type SuppressionListRow struct {
 	Source    string
 	UserID    *uuid.UUID
 	CreatedAt time.Time
+	Matches   bool
+	LastRead  bool
 }
 
-// Last suppressed first. A page continues below (@before_time, @before_id).
+// Last suppressed first, of at most 1,000 that are looked at, as in the lists of deliveries: the row at which it stopped is
+// returned as last_read, also if it does not match. A page continues below (@before_time, @before_id). It runs with
+// PlanForAnyValues.
 func (q *Queries) SuppressionList(ctx context.Context, arg SuppressionListParams) ([]SuppressionListRow, error) {
 	rows, err := q.db.Query(ctx, SuppressionList,
-		arg.BeforeTime,
-		arg.BeforeID,
 		arg.Channel,
 		arg.Reason,
+		arg.BeforeTime,
+		arg.BeforeID,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -102,6 +124,8 @@ func (q *Queries) SuppressionList(ctx context.Context, arg SuppressionListParams
 			&i.Source,
 			&i.UserID,
 			&i.CreatedAt,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
@@ -120,7 +144,9 @@ SELECT
     s.reason,
     s.source,
     s.user_id,
-    s.created_at
+    s.created_at,
+    true AS matches,
+    false AS last_read
 FROM suppressions AS s
 WHERE s.id IN (
     SELECT o.id
@@ -156,6 +182,8 @@ type SuppressionListOfPersonRow struct {
 	Source    string
 	UserID    *uuid.UUID
 	CreatedAt time.Time
+	Matches   bool
+	LastRead  bool
 }
 
 // The suppressions of the addresses that a person has now, and of those to which messages for them went.
@@ -182,6 +210,8 @@ func (q *Queries) SuppressionListOfPerson(ctx context.Context, arg SuppressionLi
 			&i.Source,
 			&i.UserID,
 			&i.CreatedAt,
+			&i.Matches,
+			&i.LastRead,
 		); err != nil {
 			return nil, err
 		}
