@@ -2,7 +2,6 @@
 package batch
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -17,10 +16,10 @@ const (
 	Timeout = 5 * time.Second
 	// Max bounds the inputs of one statement. It is more than all workers of all channels.
 	Max = 400
-	// defaultDelay and defaultMinSiblings are the defaults of Delay and MinSiblings. A statement costs as
-	// much as the claims of ten deliveries, and its commit a flush of the log.
-	defaultDelay       = 500 * time.Microsecond
-	defaultMinSiblings = 8
+	// gatherDelay is how long a batch waits by default while at least gatherSiblings callers are at work. A
+	// statement costs as much as the claims of ten deliveries, and its commit a flush of the log.
+	gatherDelay    = 500 * time.Microsecond
+	gatherSiblings = 8
 )
 
 // Group processes the inputs of concurrent callers in one statement (group commit). It has no
@@ -32,10 +31,9 @@ type Group[I, O any] struct {
 	// Siblings returns the number of callers at work, which may have an input soon, with the one that
 	// has one now. Nil means none.
 	Siblings func() int64
-	// Delay is how long a batch waits for more inputs while at least MinSiblings callers are at work, as
-	// with PostgreSQL's commit_delay and commit_siblings. The defaults are 500 µs and 8.
-	Delay       time.Duration
-	MinSiblings int64
+	// Delay returns how long a batch waits for more inputs of that many siblings, as with PostgreSQL's
+	// commit_delay and commit_siblings. Nil means DefaultDelay.
+	Delay func(siblings int64) time.Duration
 
 	mu    sync.Mutex
 	busy  bool
@@ -78,9 +76,7 @@ func (g *Group[I, O]) Do(ctx context.Context, in I) (O, error) {
 // lead processes the batch at the head of the queue, of which the caller is the first, and promotes
 // the next leader. The batch has the whole of its timeout, however long its leader waited.
 func (g *Group[I, O]) lead(ctx context.Context) {
-	if g.Siblings != nil && g.Siblings() >= cmp.Or(g.MinSiblings, defaultMinSiblings) {
-		time.Sleep(cmp.Or(g.Delay, defaultDelay)) //nolint:forbidigo // The callers that it waits for signal nothing.
-	}
+	time.Sleep(g.delay()) //nolint:forbidigo // The callers that it waits for signal nothing.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()
 	g.mu.Lock()
@@ -116,6 +112,25 @@ func (g *Group[I, O]) lead(ctx context.Context) {
 		}
 		one.result <- t
 	}
+}
+
+func (g *Group[I, O]) delay() time.Duration {
+	switch {
+	case g.Siblings == nil:
+		return 0
+	case g.Delay == nil:
+		return DefaultDelay(g.Siblings())
+	default:
+		return g.Delay(g.Siblings())
+	}
+}
+
+// DefaultDelay returns 500 µs for eight siblings or more, and otherwise nothing.
+func DefaultDelay(siblings int64) time.Duration {
+	if siblings >= gatherSiblings {
+		return gatherDelay
+	}
+	return 0
 }
 
 func (g *Group[I, O]) promoteNext() {

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -40,19 +39,19 @@ func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
 func TestGroup_GathersWhileOthersAreAtWork(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		siblings, minSiblings int64
-		delay                 time.Duration
-		batches               []int
+		siblings int64
+		delay    func(int64) time.Duration
+		batches  []int
 	}{
-		{defaultMinSiblings - 1, 0, 0, []int{1, 1}}, // A lone caller never waits.
-		{defaultMinSiblings, 0, 0, []int{2}},
-		{1, 2, time.Second, []int{1, 1}},
-		{2, 2, time.Second, []int{2}},
+		{gatherSiblings - 1, nil, []int{1, 1}}, // A lone caller never waits.
+		{gatherSiblings, nil, []int{2}},
+		{1, func(siblings int64) time.Duration { return time.Duration(siblings-1) * time.Second }, []int{1, 1}},
+		{2, func(siblings int64) time.Duration { return time.Duration(siblings-1) * time.Second }, []int{2}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var batches []int
 			g := &Group[int, int]{
-				Siblings: func() int64 { return c.siblings }, MinSiblings: c.minSiblings, Delay: c.delay,
+				Siblings: func() int64 { return c.siblings }, Delay: c.delay,
 				Work: func(_ context.Context, all []int) ([]int, error) {
 					batches = append(batches, len(all))
 					return all, nil
@@ -61,7 +60,7 @@ func TestGroup_GathersWhileOthersAreAtWork(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range 2 {
 				wg.Go(func() {
-					elapse(time.Duration(i) * cmp.Or(c.delay, defaultDelay) / 2)
+					elapse(time.Duration(i) * gatherDelay / 2)
 					out, err := g.Do(t.Context(), i)
 					if out != i || err != nil {
 						t.Errorf("%d: %d, %v", i, out, err)

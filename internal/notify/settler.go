@@ -15,7 +15,7 @@ import (
 // overtaken with the settlements. Its result reports whether the settlement was written.
 func newSettler(pool *pgxpool.Pool, wake func(), overtaken func(context.Context, []settlement), siblings func() int64) *batch.Group[settlement, bool] {
 	return &batch.Group[settlement, bool]{
-		Siblings: siblings, MinSiblings: 2, Delay: settleDelay,
+		Siblings: siblings, Delay: settleDelay,
 		Work: func(ctx context.Context, all []settlement) ([]bool, error) {
 			ids, err := settleAll(ctx, pool, all)
 			if err != nil {
@@ -32,9 +32,15 @@ func newSettler(pool *pgxpool.Pool, wake func(), overtaken func(context.Context,
 	}
 }
 
-// settleDelay is how long an outcome waits for those of messages that are being sent. No message waits
-// for it: its own has been sent.
-const settleDelay = 5 * time.Millisecond
+// settleDelay returns how long an outcome waits for those of the few messages that are being sent at
+// light load. No message waits for it: its own has been sent. With more of them, batches are full without a
+// wait, which would bound their rate.
+func settleDelay(siblings int64) time.Duration {
+	if delay := batch.DefaultDelay(siblings); delay > 0 || siblings < 2 {
+		return delay
+	}
+	return 5 * time.Millisecond
+}
 
 const (
 	// firstRetry and lastRetry are the first and the longest wait before a write is retried after a
