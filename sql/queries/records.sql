@@ -357,8 +357,8 @@ JOIN records AS r ON r.id = page.id
 ORDER BY page.effective_at DESC, page.id DESC;
 
 -- Without a patient, doctor or author there are two ways. This one is for the members of many care
--- teams: it reads the records of their clinics in order, and checks each. Behind a row that is the last
--- one read of its index, the list is incomplete.
+-- teams: it reads their own records, and those of their clinics in order, and checks each. Behind a row
+-- that is the last one read of its index, the list is incomplete.
 -- name: RecordListOfClinics :many
 SELECT
     sqlc.embed(r),
@@ -425,11 +425,7 @@ FROM (
                         AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
                         AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
                         AND (
-                            (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-                                r.status <> 'entered-in-error'
-                                OR num_nonnulls(sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
-                            ))
-                            OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+                            (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
                             OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
                             OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
                                 SELECT 1

@@ -68,10 +68,13 @@ func TestList_PagesHaveEachVisibleRecordOnce(t *testing.T) {
 	own.Memberships = append([]care.Membership{{ClinicID: &b.there, Role: care.Patient}}, own.Memberships...)
 	both := b.stranger // A doctor of both clinics, with patients at one.
 	both.Memberships = append([]care.Membership{{ClinicID: &b.here, Role: care.Doctor}}, both.Memberships...)
+	treated := b.nurse // Somebody with nearly all patients, who is one.
+	treated.Memberships = append([]care.Membership{{ClinicID: &b.here, Role: care.Patient}}, treated.Memberships...)
+	b.Exec(t, `UPDATE records SET patient_id = $1 WHERE get_byte(uuid_send(id), 0) < 10`, treated.UserID)
 	random := rand.New(rand.NewPCG(3, 4))
 	chance := func(one int) bool { return random.IntN(one) == 0 }
 	for name, actor := range map[string]care.Actor{
-		"doctor": b.doctor, "nurse": b.nurse, "colleague": b.colleague, "patient": b.patient, "stranger": b.stranger, "own": own, "both": both,
+		"doctor": b.doctor, "nurse": b.nurse, "colleague": b.colleague, "patient": b.patient, "stranger": b.stranger, "own": own, "both": both, "treated": treated,
 	} {
 		for range 12 {
 			f := ehr.Filter{Limit: 50 + random.IntN(151)}

@@ -276,11 +276,7 @@ FROM (
                         AND ($3::text IS NULL OR r.code_system = $3)
                         AND ($4::text IS NULL OR r.code = $4)
                         AND (
-                            ($5::boolean AND r.patient_id = $6 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
-                                r.status <> 'entered-in-error'
-                                OR num_nonnulls($3::text, $4::text) = 0
-                            ))
-                            OR (r.doctor_id = $6 AND r.clinic_id = ANY($12::uuid[]))
+                            (r.doctor_id = $6 AND r.clinic_id = ANY($12::uuid[]))
                             OR (r.created_by = $15 AND r.clinic_id = ANY($13::uuid[]))
                             OR (r.clinic_id = ANY($14::uuid[]) AND EXISTS (
                                 SELECT 1
@@ -340,8 +336,8 @@ type RecordListOfClinicsRow struct {
 }
 
 // Without a patient, doctor or author there are two ways. This one is for the members of many care
-// teams: it reads the records of their clinics in order, and checks each. Behind a row that is the last
-// one read of its index, the list is incomplete.
+// teams: it reads their own records, and those of their clinics in order, and checks each. Behind a row
+// that is the last one read of its index, the list is incomplete.
 func (q *Queries) RecordListOfClinics(ctx context.Context, arg RecordListOfClinicsParams) ([]RecordListOfClinicsRow, error) {
 	rows, err := q.db.Query(ctx, RecordListOfClinics,
 		arg.ClinicID,
