@@ -23,7 +23,7 @@ type PersonExplanation = dispatch.PersonExplanation
 // DeliveryFilter selects deliveries; an empty field selects all.
 type DeliveryFilter = notify.DeliveryFilter
 
-// maxPage bounds the deliveries that are read by one statement.
+// maxPage bounds the rows that one statement reads for a command.
 const maxPage = 1000
 
 // ListDeliveries returns deliveries, the last planned first, from the one after the delivery with
@@ -36,18 +36,25 @@ func (o *Operator) ListDeliveries(ctx context.Context, f DeliveryFilter, after u
 			}
 		}
 		f.Channels = o.channels.Names()
-		limit := f.Limit
-		for more := true; more && len(all) < limit; {
-			f.Limit = min(limit-len(all), maxPage)
-			page, next, err := notify.Deliveries(ctx, tx, f)
-			if err != nil {
-				return err
-			}
-			all, f.Before, more = append(all, page...), next, next != (care.PageCursor{})
-		}
-		return nil
+		all, err = readPages(f.Before, f.Limit, func(before care.PageCursor, limit int) ([]DeliveryStatus, care.PageCursor, error) {
+			f.Before, f.Limit = before, limit
+			return notify.Deliveries(ctx, tx, f)
+		})
+		return err
 	})
 	return all, err
+}
+
+// readPages reads page by page, from a cursor on, until there are limit rows or no more.
+func readPages[T any](from care.PageCursor, limit int, read func(from care.PageCursor, limit int) ([]T, care.PageCursor, error)) (all []T, err error) {
+	for more := true; more && len(all) < limit; {
+		page, next, err := read(from, min(limit-len(all), maxPage))
+		if err != nil {
+			return nil, err
+		}
+		all, from, more = append(all, page...), next, next != (care.PageCursor{})
+	}
+	return all, nil
 }
 
 // RedriveDelivery queues a delivery again. See notify.Redrive for the states that it accepts.

@@ -44,16 +44,10 @@ func (o *Operator) ListSuppressionsAfter(ctx context.Context, f SuppressionFilte
 			return nil, o.safe(err)
 		}
 	}
-	limit := f.Limit
-	for more := true; more && len(all) < limit; {
-		f.Limit = min(limit-len(all), maxPage)
-		page, next, err := o.ListSuppressions(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		all, f.Before, more = append(all, page...), next, next != (care.PageCursor{})
-	}
-	return all, nil
+	return readPages(f.Before, f.Limit, func(before care.PageCursor, limit int) ([]Suppression, care.PageCursor, error) {
+		f.Before, f.Limit = before, limit
+		return o.ListSuppressions(ctx, f)
+	})
 }
 
 // RemoveSuppression is notify.RemoveSuppression.
