@@ -46,8 +46,7 @@ const deepest = 10_000
 // others from a reader.
 func Events[Row any](q db.DBTX, run func(queries *db.Queries) ([]Row, error)) ([]event.Event, error) {
 	var events []event.Event
-	err := each(q, run, func(e *event.Event) { events = append(events, *e) })
-	if err != nil {
+	if err := each(q, run, appendTo(&events)); err != nil {
 		return nil, err
 	}
 	return events, nil
@@ -88,8 +87,12 @@ func (read) Err() error { return nil }
 // scan returns the events of the rows.
 func scan(rows pgx.Rows) ([]event.Event, error) {
 	var events []event.Event
-	err := scanEach(rows, func(e *event.Event) { events = append(events, *e) })
+	err := scanEach(rows, appendTo(&events))
 	return events, err
+}
+
+func appendTo(events *[]event.Event) func(e *event.Event) {
+	return func(e *event.Event) { *events = append(*events, *e) }
 }
 
 // scanEach calls fn with the event of each row, which is valid during the call. A column with the same
