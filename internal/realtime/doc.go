@@ -26,8 +26,8 @@
 // At most a few messages per session wait in Melody's buffer, which is larger: Melody silently
 // drops messages that do not fit. HandleSentMessage returns the credit. Later events wait in the
 // ring or in the database, so that a client that does not read takes no memory and delays no other.
-// A small frame with nothing before it, which most are under a steady load, is written by whoever
-// builds it, without Melody, if the network accepts it at once: see conn.
+// A small frame with nothing before it, which most are under a steady load, is written by the
+// goroutine that builds it, without Melody, if the network accepts it at once: see conn.
 // What is in flight is also bounded for all sessions together: above Limits.FlightBytes each has one
 // small frame in flight.
 //

@@ -336,16 +336,11 @@ func (s *session) write(msg []byte, shared *sharedFrame) {
 func (s *session) sent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.landed()
-	s.flushLocked()
-}
-
-// landed ends the flight of the first message.
-func (s *session) landed() {
 	if len(s.flying) > 0 { // The session may have been removed.
 		s.hub.frames.land(s.flying[0])
 		s.flying = slices.Delete(s.flying, 0, 1)
 	}
+	s.flushLocked()
 }
 
 // landAll ends all flights of a session that has ended.
