@@ -360,6 +360,9 @@ func protocols(p ...string) option {
 	return func(_ url.Values, _ http.Header, d *websocket.Dialer) { d.Subprotocols = p }
 }
 
+// unhurried lets a client not read for as long as a slow test takes.
+func unhurried(c *realtime.Config) { c.Limits.WriteWait, c.Limits.PongWait = time.Hour, time.Hour }
+
 // narrow makes a client whose network buffers almost nothing.
 func narrow(_ url.Values, _ http.Header, d *websocket.Dialer) {
 	d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
