@@ -1,6 +1,6 @@
--- «Is this member in the care team of this patient?» was answered from the member's index, where the patient is missing: between two
--- vacuums PostgreSQL took it for no dearer than the primary key, and read all 5,000 patients of a doctor for each row of a list. The
--- index names the patient, so that both find one row. It is built beside writers, outside of a transaction.
+-- A look-up of one member in the care team of one patient read the member's index, which lacks the patient: between two vacuums
+-- PostgreSQL expects it to cost no more than the primary key. It read all 5,000 patients of a doctor for each row of a list. With the
+-- patient in the index, both find one row. It is built beside writers, outside of a transaction.
 -- +goose NO TRANSACTION
 -- +goose Up
 SET lock_timeout = '5s';

@@ -66,6 +66,7 @@ var errExplained = errors.New("explained")
 // plan for any arguments, which pgx's prepared statements have once PostgreSQL finds it no worse.
 type explainer struct {
 	t               *testing.T
+	pageCost        string // PostgreSQL's random_page_cost.
 	tx              pgx.Tx
 	custom, generic plan
 	// anyValues reports that the transaction has only plans for any arguments.
@@ -81,6 +82,7 @@ func (e *explainer) explain(ctx context.Context, sql string, args []any) {
 		_, err := e.tx.Exec(ctx, sql)
 		require.NoError(e.t, err, sql)
 	}
+	exec("SET LOCAL random_page_cost = " + e.pageCost)
 	read := func(into *plan, sql string, args ...any) {
 		exec("SAVEPOINT unexplained") // A statement that writes is run twice.
 		var text []byte

@@ -41,9 +41,7 @@ func TestHub_HasLittleInFlightForManyClientsThatDoNotRead(t *testing.T) {
 		// A small frame ends with the event that exceeds 4 KiB.
 		small = 4<<10 + 1<<10
 	)
-	b := setup(t, func(c *realtime.Config) {
-		c.Limits.FlightBytes, c.Limits.WriteWait, c.Limits.AdvanceAfter = limit, time.Hour, time.Hour
-	})
+	b := setup(t, unhurried, func(c *realtime.Config) { c.Limits.FlightBytes, c.Limits.AdvanceAfter = limit, time.Hour })
 	var all []event.Event
 	for range frozen {
 		who := b.person(t, b.here, care.Patient)

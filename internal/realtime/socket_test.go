@@ -128,9 +128,7 @@ func TestSession_ClosesWhenAMessageIsTooLargeOrThereAreTooMany(t *testing.T) {
 
 func TestSession_ClosesAClientThatSendsRequestsWithoutReading(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *realtime.Config) {
-		c.Limits.MessageBurst, c.Limits.WriteWait = 1_000_000, time.Hour
-	})
+	b := setup(t, unhurried, func(c *realtime.Config) { c.Limits.MessageBurst = 1_000_000 })
 	msg := []byte(`{"type":"subscribe","id":"` + strings.Repeat("x", 100) + `","room":"patient:` + b.patient.String() + `"}`)
 	var err error
 	for range 20 {

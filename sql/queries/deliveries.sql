@@ -360,8 +360,8 @@ WHERE name = @name;
 
 -- name: DeliveryQueuedPage :many
 -- Returns the queued delivery row_skip rows after a position, in the order of planning; no row if
--- there are fewer. Only the index of states has this order: with state = 'queued' the index of all
--- deliveries has it too, and between two vacuums it counts as cheaper.
+-- there are fewer. Only the index of states has this order. With state = 'queued' the index of all
+-- deliveries has it too, and PostgreSQL can expect that one to cost less.
 SELECT
     q.created_at,
     q.id
@@ -375,8 +375,9 @@ OFFSET @row_skip;
 
 -- name: DeliveryStranded :many
 -- Returns the queued deliveries between two positions that have no live job and were not changed
--- recently. last_job is the final state of the last job, if River still has it. Each lookup of a
--- job is one probe of an index, regardless of the planner's estimate of jobs.
+-- recently, ordered for the index of states as in DeliveryQueuedPage. last_job is the final state of
+-- the last job, if River still has it. Each lookup of a job is one probe of an index, regardless of the
+-- planner's estimate of jobs.
 SELECT
     lost.created_at,
     lost.id,

@@ -1214,8 +1214,8 @@ type DeliveryQueuedPageRow struct {
 }
 
 // Returns the queued delivery row_skip rows after a position, in the order of planning; no row if
-// there are fewer. Only the index of states has this order: with state = 'queued' the index of all
-// deliveries has it too, and between two vacuums it counts as cheaper.
+// there are fewer. Only the index of states has this order. With state = 'queued' the index of all
+// deliveries has it too, and PostgreSQL can expect that one to cost less.
 func (q *Queries) DeliveryQueuedPage(ctx context.Context, arg DeliveryQueuedPageParams) ([]DeliveryQueuedPageRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryQueuedPage, arg.AfterTime, arg.AfterID, arg.RowSkip)
 	if err != nil {
@@ -1485,8 +1485,9 @@ type DeliveryStrandedRow struct {
 }
 
 // Returns the queued deliveries between two positions that have no live job and were not changed
-// recently. last_job is the final state of the last job, if River still has it. Each lookup of a
-// job is one probe of an index, regardless of the planner's estimate of jobs.
+// recently, ordered for the index of states as in DeliveryQueuedPage. last_job is the final state of
+// the last job, if River still has it. Each lookup of a job is one probe of an index, regardless of the
+// planner's estimate of jobs.
 func (q *Queries) DeliveryStranded(ctx context.Context, arg DeliveryStrandedParams) ([]DeliveryStrandedRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryStranded,
 		arg.AfterTime,
